@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the body of a command works with.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "cli/config/settings.h"
+#include "cli/output.h"
+#include "engine/ports.h"
+
+namespace cocoon::cli {
+
+// One per process. Opens the store on first use. Not movable: the ports point into it.
+class App {
+ public:
+  App(const Program& program, Settings settings, Output& output)
+      : program_(program), settings_(std::move(settings)), output_(output) {}
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
+  const Program& program() const { return program_; }
+  const model::Config& config() const { return settings_.config; }
+  Output& output() { return output_; }
+
+  // The engine's ports; the store is made when there is none yet. The pointer is never null.
+  Result<engine::Ports*> ports();
+
+  // Null when there is no store yet: then nothing exists, and a command that only reads creates
+  // nothing (spec 01 §24 row 42).
+  Result<engine::Ports*> ports_of_existing_store();
+
+ private:
+  engine::Ports* open(store::Db db);
+
+  const Program& program_;
+  Settings settings_;
+  Output& output_;
+  std::optional<store::Db> db_;
+  std::optional<engine::Ports> ports_;
+};
+
+}  // namespace cocoon::cli

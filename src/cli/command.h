@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// A command of the command line as data. One explicit list (commands.h) feeds the parser, --help,
+// completion and the suggestions for mistyped words.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/error.h"
+
+namespace cocoon::cli {
+
+class App;
+
+// What a positional or a flag's value names: drives completion.
+enum class Names { kNothing, kVm, kImage, kKernel, kFile, kDirectory, kCommand, kShell };
+
+// The value of a flag that may stand alone: --pull, --pull=always.
+struct OptionalValue {
+  bool given = false;
+  std::string value;
+};
+
+// Where a flag's value goes; its type is the flag's type. The target holds the default and outlives
+// the parse. A vector takes every occurrence, everything else the last one.
+using Target = std::variant<bool*, int*, std::optional<int>*, std::string*,
+                            std::optional<std::string>*, std::vector<std::string>*, OptionalValue*>;
+
+struct Flag {
+  std::string name;  // long form without dashes; may be empty when there is a short one
+  char short_name = 0;
+  Target target;
+  std::string help;
+  std::string value_name = {};            // "SIZE" in --memory SIZE; not for booleans
+  std::vector<std::string> choices = {};  // the only values (besides an empty one)
+  Names completes = Names::kNothing;      // what the value names
+  std::vector<std::string> aliases = {};  // further long forms, understood but not shown
+
+  // "--name", or "-n" for a flag without a long form: how messages call it.
+  std::string display() const;
+  // False for booleans and optional values: they take one by '=' only.
+  bool needs_value() const;
+};
+
+struct Arguments {
+  std::vector<std::string> names;    // positionals
+  std::vector<std::string> command;  // what follows `--`, for commands that take one
+};
+
+inline constexpr int kAnyNumber = 1 << 20;
+
+struct Command {
+  std::string path;  // "vm stop": group and verb, or one word
+  std::string usage = {};  // positionals as shown: "VM [VM...]"
+  std::string summary;
+  std::string details = {};  // more help text, lines of at most 100 columns
+  std::vector<std::string> aliases = {};  // other words for the verb: "ls"
+  std::vector<Flag> flags = {};
+  int min_names = 0;
+  int max_names = 0;
+  bool takes_command = false;  // -- CMD [ARG...]
+  Names names = Names::kNothing;
+  bool in_helper = false;  // the body is in cocoon-image (design decision 9)
+  bool hidden = false;
+  // A rule of its own about the flags, asked after the parse; may be empty.
+  std::function<Result<void>()> check = {};
+  // The body; returns the exit code of a success. Empty where the helper has it.
+  std::function<Result<int>(App&, const Arguments&)> run;
+
+  // "vm" of "vm stop", empty for "gc"; and the word after it.
+  std::string_view group() const;
+  std::string_view verb() const;
+};
+
+struct Group {
+  std::string name;
+  std::string summary;
+};
+
+// What is running: cocoon or its helper.
+struct Program {
+  bool is_helper = false;
+  std::vector<Group> groups;
+  std::vector<Command> commands;
+};
+
+}  // namespace cocoon::cli

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/commands.h"
+
+#include "cli/general/general.h"
+#include "cli/vm/vm.h"
+
+namespace cocoon::cli {
+
+Program cocoon_program(const HelperBodies& bodies) {
+  return {.is_helper = false,
+          .groups = {{"vm", "Manage VMs"},
+                     {"image", "Manage the images that VMs are made from"},
+                     {"kernel", "Manage the kernels of images that have none"}},
+          .commands = {
+              vm_create_command(),
+              vm_run_command(),
+              vm_start_command(),
+              vm_stop_command(),
+              vm_restart_command(),
+              vm_rm_command(),
+              vm_list_command(),
+              vm_inspect_command(),
+              vm_status_command(),
+              vm_console_command(),
+              vm_logs_command(),
+              image_import_command(bodies.image_import),
+              image_list_command(),
+              image_inspect_command(),
+              image_rm_command(),
+              kernel_import_command(bodies.kernel_import),
+              kernel_list_command(),
+              kernel_inspect_command(),
+              kernel_default_command(),
+              kernel_rm_command(),
+              gc_command(),
+              doctor_command(),
+              version_command(),
+              completion_command(),
+              help_command(),
+          }};
+}
+
+}  // namespace cocoon::cli

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one list of all commands.
+#pragma once
+
+#include "cli/command.h"
+#include "cli/image/image.h"
+#include "cli/kernel/kernel.h"
+
+namespace cocoon::cli {
+
+// Bodies that only cocoon-image has.
+struct HelperBodies {
+  ImageImportBody image_import;
+  KernelImportBody kernel_import;
+};
+
+// Every command. Without bodies, those of the helper are run by starting it.
+Program cocoon_program(const HelperBodies& bodies = {});
+
+}  // namespace cocoon::cli

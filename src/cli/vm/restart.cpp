@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/vm/references.h"
+#include "cli/vm/stop_flags.h"
+#include "cli/vm/vm.h"
+#include "engine/vm_start.h"
+#include "engine/vm_stop.h"
+
+namespace cocoon::cli {
+namespace {
+
+Result<int> run(App& app, const StopFlags& flags, const Arguments& arguments) {
+  engine::StopOptions options = COCOON_TRY(stop_options(flags));
+  return run_over_vms(app, arguments.names, flags.format, "restart vm",
+                      [&options](engine::Ports& ports, const std::string& id) -> Result<void> {
+                        COCOON_TRY(engine::stop_vm(ports, id, options));
+                        COCOON_TRY(engine::start_vm(ports, id));
+                        return {};
+                      });
+}
+
+}  // namespace
+
+Command vm_restart_command() {
+  auto flags = std::make_shared<StopFlags>();
+  Command command;
+  command.path = "vm restart";
+  command.usage = "VM [VM...]";
+  command.summary = "Stop VMs and start them again; one that is not running is started";
+  command.flags = stop_flag_table(*flags);
+  command.min_names = 1;
+  command.max_names = kAnyNumber;
+  command.names = Names::kVm;
+  command.run = [flags](App& app, const Arguments& arguments) {
+    return run(app, *flags, arguments);
+  };
+  return command;
+}
+
+}  // namespace cocoon::cli

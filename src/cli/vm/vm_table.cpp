@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/vm/vm_table.h"
+
+#include "base/clock.h"
+#include "base/units.h"
+#include "cli/table.h"
+
+namespace cocoon::cli {
+
+std::string vm_table(const std::vector<model::Vm>& vms) {
+  if (vms.empty()) return "No VMs found.\n";
+  Table table({"ID", "NAME", "STATE", "CPU", "MEMORY", "STORAGE", "IP", "IMAGE", "CREATED"});
+  for (const model::Vm& vm : vms) {
+    table.add({vm.id, vm.config.name, std::string(model::state_name(vm.state)),
+               fmt::format("{}", vm.config.cpu), bytes_size(vm.config.memory),
+               bytes_size(vm.config.storage),
+               "-",  // records hold no NICs yet
+               vm.config.image, local_time(vm.created_at)});
+  }
+  return table.render();
+}
+
+}  // namespace cocoon::cli

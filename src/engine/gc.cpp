@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/gc.h"
+
+#include <sys/stat.h>
+
+#include <array>
+#include <functional>
+#include <set>
+
+#include "base/id.h"
+#include "engine/locks.h"
+#include "engine/reconcile.h"
+#include "engine/uids.h"
+#include "engine/vm_files.h"
+#include "engine/vm_view.h"
+#include "image/catalog/collect.h"
+#include "store/vm_rows.h"
+#include "sys/cancel.h"
+#include "sys/cgroup.h"
+#include "sys/files.h"
+
+namespace cocoon::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array kBackends{"cloud-hypervisor", "firecracker", "qemu"};
+
+struct Collector {
+  Ports& ports;
+  bool dry_run;
+  GcReport report;
+
+  void removed(std::string kind, std::string name, std::int64_t bytes = 0) {
+    report.removed.push_back({std::move(kind), std::move(name), bytes});
+  }
+};
+
+// Half-made VMs of dead commands go when they are looked at.
+Result<void> settle_vms(Collector& gc) {
+  for (const model::Vm& vm : COCOON_TRY(store::list_vms(gc.ports.db))) {
+    bool half_made = vm.state == model::VmState::kCreating || vm.op.has_value();
+    if (gc.dry_run) {
+      if (!half_made) continue;
+      auto lock = lock_vm(gc.ports, vm.id, "gc", Milliseconds(0));
+      if (lock && vm.state == model::VmState::kCreating) gc.removed("vm", vm.id);
+      continue;
+    }
+    auto now = observe_vm(gc.ports, vm);
+    if (!now) {
+      gc.report.skipped.push_back(fmt::format("vm {}: {}", vm.id, now.error().to_string()));
+    } else if (!*now) {
+      gc.removed("vm", vm.id);
+    }
+  }
+  return {};
+}
+
+// Removes what belongs to `id`, which has no row, under its lock: nobody is making such a VM now.
+Result<void> collect_orphan(Collector& gc, const std::string& kind, const std::string& id,
+                            std::int64_t bytes, const std::function<Result<void>()>& remove) {
+  auto lock = lock_vm(gc.ports, id, "gc", Milliseconds(0));
+  if (!lock) {
+    gc.report.skipped.push_back(fmt::format("{} {}: {}", kind, id, lock.error().to_string()));
+    return {};
+  }
+  if (COCOON_TRY(store::get_vm(gc.ports.db, id))) return {};
+  if (!gc.dry_run) COCOON_TRY(remove());
+  lock->unlink();
+  gc.removed(kind, id, bytes);
+  return {};
+}
+
+Result<void> collect_directories(Collector& gc, const std::set<std::string>& known) {
+  for (std::string_view hypervisor : kBackends) {
+    std::string directory = model::backend_directory(hypervisor);
+    for (const fs::path& parent : {gc.ports.paths.run() / directory, gc.ports.paths.log() / directory}) {
+      for (const std::string& name : COCOON_TRY(sys::list_dir(parent))) {
+        if (!is_id(name) || known.count(name) != 0) continue;
+        model::Vm vm;
+        vm.id = name;
+        vm.hypervisor = hypervisor;
+        auto remove = [&]() -> Result<void> {
+          COCOON_TRY(end_recorded_vmm(gc.ports, vm));
+          return sys::remove_tree(parent / name);
+        };
+        COCOON_TRY(collect_orphan(gc, "directory", name, 0, remove));
+      }
+    }
+  }
+  return {};
+}
+
+Result<void> collect_memory(Collector& gc, const std::set<std::string>& known) {
+  fs::path dir = COCOON_TRY(memory_dir(gc.ports));
+  for (const std::string& name : COCOON_TRY(sys::list_dir(dir))) {
+    if (known.count(name) != 0) continue;
+    fs::path file = dir / name;
+    COCOON_TRY(collect_orphan(gc, "memory", name, sys::allocated_bytes(file),
+                              [&] { return sys::remove_file(file); }));
+  }
+  // The directory goes when this root directory has no VM left that could be starting now.
+  if (!gc.dry_run && known.empty()) rmdir(dir.c_str());
+  return {};
+}
+
+Result<void> collect_uids(Collector& gc, const std::set<std::string>& known) {
+  for (const UidClaim& claim : COCOON_TRY(list_uid_claims(gc.ports))) {
+    if (known.count(claim.vm_id) != 0) continue;
+    COCOON_TRY(collect_orphan(gc, "uid", claim.vm_id, 0, [&] {
+      return release_uid(gc.ports, claim.uid, claim.vm_id);
+    }));
+  }
+  return {};
+}
+
+Result<void> collect_exit_records(Collector& gc, const std::set<std::string>& known) {
+  for (const std::string& name : COCOON_TRY(sys::list_dir(gc.ports.paths.exits()))) {
+    std::string id = name.substr(0, name.find('.'));
+    if (known.count(id) != 0) continue;
+    fs::path file = gc.ports.paths.exits() / name;
+    if (!is_id(id)) {  // the temporary file of a shim that was killed while it wrote
+      if (!gc.dry_run) COCOON_TRY(sys::remove_file(file));
+      gc.removed("exit-record", name);
+      continue;
+    }
+    COCOON_TRY(
+        collect_orphan(gc, "exit-record", id, 0, [&] { return sys::remove_file(file); }));
+  }
+  return {};
+}
+
+Result<void> collect_locks(Collector& gc, const std::set<std::string>& known) {
+  fs::path dir = gc.ports.paths.lock("vm", "x").parent_path();
+  for (const std::string& id : COCOON_TRY(sys::list_dir(dir))) {
+    if (known.count(id) != 0) continue;
+    COCOON_TRY(collect_orphan(gc, "lock", id, 0, []() -> Result<void> { return {}; }));
+  }
+  return {};
+}
+
+// Empty leaves of VMs that are not there any more; a leaf in use cannot be removed.
+void collect_cgroups(const Collector& gc, const std::set<std::string>& known) {
+  if (gc.dry_run) return;
+  for (const std::string& name : sys::list_cgroups()) {
+    if (is_id(name) && known.count(name) == 0) sys::remove_cgroup(name);
+  }
+}
+
+void add(Collector& gc, std::string_view kind, image::Collected collected) {
+  for (auto& item : collected.removed) gc.removed(std::string(kind), item.name, item.bytes);
+  for (auto& text : collected.skipped) gc.report.skipped.push_back(std::move(text));
+}
+
+}  // namespace
+
+Result<GcReport> collect_garbage(Ports& ports, bool dry_run) {
+  Collector gc{ports, dry_run, {}};
+  COCOON_TRY(settle_vms(gc), "collect VMs");
+  std::set<std::string> known;
+  for (const model::Vm& vm : COCOON_TRY(store::list_vms(ports.db))) known.insert(vm.id);
+  COCOON_TRY(sys::check_cancelled());
+  COCOON_TRY(collect_directories(gc, known), "collect VM directories");
+  COCOON_TRY(collect_memory(gc, known), "collect memory files");
+  COCOON_TRY(collect_uids(gc, known), "collect uids");
+  COCOON_TRY(collect_exit_records(gc, known), "collect exit records");
+  COCOON_TRY(collect_locks(gc, known), "collect lock files");
+  collect_cgroups(gc, known);
+  COCOON_TRY(sys::check_cancelled());
+  add(gc, "temp", COCOON_TRY(image::collect_temp(ports.paths, dry_run), "collect work directories"));
+  add(gc, "kernel", COCOON_TRY(image::collect_kernels(ports.db, ports.paths, dry_run),
+                               "collect kernels"));
+  add(gc, "blob", COCOON_TRY(image::collect_blobs(ports.db, ports.paths, dry_run), "collect blobs"));
+  return std::move(gc.report);
+}
+
+}  // namespace cocoon::engine

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Operation locks of VMs (design §5): taken before the row is written, held to the last commit.
+#pragma once
+
+#include <string>
+
+#include "base/clock.h"
+#include "engine/ports.h"
+#include "sys/file_lock.h"
+
+namespace cocoon::engine {
+
+inline constexpr Milliseconds kLockWait{10'000};
+
+// Takes a VM's lock for `verb`. kBusy names the holder.
+Result<sys::FileLock> lock_vm(const Ports& ports, const std::string& id, std::string_view verb,
+                              Milliseconds wait = kLockWait);
+
+}  // namespace cocoon::engine

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/reconcile.h"
+
+#include <thread>
+
+#include "engine/locks.h"
+#include "engine/shim_control.h"
+#include "engine/uids.h"
+#include "engine/vm_files.h"
+#include "engine/vm_view.h"
+#include "model/exit_record.h"
+#include "model/wording.h"
+#include "store/vm_rows.h"
+#include "sys/fault.h"
+#include "sys/process.h"
+
+namespace cocoon::engine {
+namespace {
+
+// How long the shim may take from the VMM's end to its exit record.
+constexpr Milliseconds kExitRecordWait{1'000};
+
+sys::ProcessRef vmm_ref(const model::Process& process) {
+  return {process.pid, process.start_time};
+}
+
+// The exit record of exactly this VMM, if it is there.
+std::optional<model::ExitRecord> read_exit(const Ports& ports, const model::Vm& vm) {
+  auto text = sys::read_file(ports.paths.exit_file(vm.id), 64 * 1024);
+  if (!text) return std::nullopt;
+  auto exit = model::parse_exit_record(*text);
+  if (!exit || !(exit->process == vm.vmm)) return std::nullopt;
+  return *exit;
+}
+
+// What is written when the shim left nothing: host reboot, or shim and VMM both killed.
+Result<model::ExitRecord> unseen_end(const model::Vm& vm) {
+  model::ExitRecord exit;
+  exit.process = vm.vmm;
+  exit.ended_at = utc_now();
+  bool rebooted = COCOON_TRY(sys::host_boot_id()) != vm.vmm.boot_id;
+  if (rebooted) {
+    exit.wait_status = 0;
+    exit.reason = "host reboot";
+  } else {
+    exit.reason = "VMM ended, end not seen";
+  }
+  return exit;
+}
+
+// Compare-and-set on the VMM's identity: whoever folds first wins, the others see the result.
+Result<model::Vm> store_end(Ports& ports, const model::Vm& vm, const model::ExitRecord& exit,
+                            bool asked) {
+  auto tx = COCOON_TRY(ports.db.begin());
+  auto now = COCOON_TRY(store::get_vm(ports.db, vm.id));
+  if (!now) return fail(ErrorKind::kNotFound, "{}: {}", model::kVmNotFound, vm.id);
+  if (now->state != model::VmState::kRunning || !(now->vmm == vm.vmm)) return *now;
+  bool stopping = now->op && (now->op->verb == "stop" || now->op->verb == "rm");
+  model::apply_exit(*now, exit, asked || stopping);
+  COCOON_TRY(store::update_vm(ports.db, *now));
+  COCOON_TRY(tx.commit());
+  return *now;
+}
+
+bool vmm_alive(const model::Vm& vm) {
+  // A start time is ticks since boot: over a reboot it means nothing.
+  auto boot_id = sys::host_boot_id();
+  return boot_id && *boot_id == vm.vmm.boot_id && sys::is_alive(vmm_ref(vm.vmm));
+}
+
+Result<model::Vm> observe_running(Ports& ports, const model::Vm& vm) {
+  if (!vmm_alive(vm)) return fold_end(ports, vm, false, kExitRecordWait);
+  store::fs::path dir = vm_dir(ports, vm);
+  if (geteuid() == 0 && !shim_alive(dir)) {
+    ignore(adopt_shim(dir), "the next command tries again");
+    if (!vmm_alive(vm)) return fold_end(ports, vm, false, kExitRecordWait);
+  }
+  return vm;
+}
+
+// The command that worked on this VM is dead (we hold its lock): undo or finish its work. nullopt
+// when the VM is gone.
+Result<std::optional<model::Vm>> settle_dead_op(Ports& ports, model::Vm vm) {
+  bool removing = vm.op && vm.op->verb == "rm";
+  if (vm.state == model::VmState::kCreating || removing) {
+    COCOON_TRY(end_recorded_vmm(ports, vm), "clean up vm {}", vm.id);
+    COCOON_TRY(drop_vm(ports, vm), "clean up vm {}", vm.id);
+    return std::optional<model::Vm>();
+  }
+  if (vm.state != model::VmState::kRunning) {
+    // A start died between the VMM's birth and its row: nobody ever saw that VMM.
+    COCOON_TRY(end_recorded_vmm(ports, vm), "clean up vm {}", vm.id);
+    COCOON_TRY(remove_memory(ports, vm), "clean up vm {}", vm.id);
+    COCOON_TRY(sys::remove_file(ports.paths.exit_file(vm.id)), "clean up vm {}", vm.id);
+  }
+  vm.op.reset();
+  auto tx = COCOON_TRY(ports.db.begin());
+  COCOON_TRY(store::update_vm(ports.db, vm));
+  COCOON_TRY(tx.commit());
+  return std::optional<model::Vm>(vm);
+}
+
+}  // namespace
+
+model::Op op_of(std::string_view verb, std::string_view phase) {
+  auto self = sys::self_process();
+  return {std::string(verb), self.pid, self.start_time, std::string(phase)};
+}
+
+Result<model::Vm> fold_end(Ports& ports, const model::Vm& vm, bool asked, Milliseconds limit) {
+  Deadline deadline = deadline_in(limit);
+  store::fs::path dir = vm_dir(ports, vm);
+  while (true) {
+    bool shim = shim_alive(dir);  // before the look: a shim that ends meanwhile has written
+    if (auto exit = read_exit(ports, vm)) {
+      auto folded = COCOON_TRY(store_end(ports, vm, *exit, asked), "record the end of vm {}", vm.id);
+      COCOON_TRY(remove_memory(ports, vm));
+      return folded;
+    }
+    if (!shim || time_left(deadline).count() == 0) break;
+    std::this_thread::sleep_for(Milliseconds(2));
+  }
+  model::ExitRecord exit = COCOON_TRY(unseen_end(vm));
+  auto folded = COCOON_TRY(store_end(ports, vm, exit, asked), "record the end of vm {}", vm.id);
+  COCOON_TRY(remove_memory(ports, vm));
+  return folded;
+}
+
+Result<void> end_recorded_vmm(const Ports& ports, const model::Vm& vm) {
+  store::fs::path dir = vm_dir(ports, vm);
+  auto process = recorded_vmm(dir);
+  std::string boot_id = COCOON_TRY(sys::host_boot_id());
+  if (process && process->boot_id == boot_id) {
+    COCOON_TRY(sys::terminate(vmm_ref(*process), Milliseconds(0)));
+    sys::side_effect("end VMM");
+  }
+  return wait_shim_end(dir, Milliseconds(5'000));
+}
+
+Result<void> kill_during_stop(Ports& ports, const std::string& id) {
+  auto vm = COCOON_TRY(store::get_vm(ports.db, id));
+  if (!vm || vm->state != model::VmState::kRunning || !vm->op || vm->op->verb != "stop") return {};
+  if (COCOON_TRY(sys::host_boot_id()) != vm->vmm.boot_id) return {};
+  return sys::terminate(vmm_ref(vm->vmm), Milliseconds(0));
+}
+
+Result<void> drop_vm(Ports& ports, const model::Vm& vm) {
+  COCOON_TRY(remove_vm_files(ports, vm));
+  COCOON_TRY(release_uid(ports, vm.uid, vm.id));
+  auto tx = COCOON_TRY(ports.db.begin());
+  COCOON_TRY(store::delete_vm(ports.db, vm.id));
+  return tx.commit();
+}
+
+Result<std::optional<model::Vm>> observe_vm(Ports& ports, model::Vm vm) {
+  if (vm.state == model::VmState::kCreating || vm.op) {
+    // Its lock free means that the command behind the op is dead.
+    auto lock = lock_vm(ports, vm.id, "clean up", Milliseconds(0));
+    if (!lock && lock.error().kind != ErrorKind::kBusy) return pass(std::move(lock).error());
+    if (lock) {
+      auto now = COCOON_TRY(store::get_vm(ports.db, vm.id));
+      if (!now) {
+        lock->unlink();
+        return std::optional<model::Vm>();
+      }
+      vm = std::move(*now);
+      if (vm.state == model::VmState::kCreating || vm.op) {
+        auto settled = COCOON_TRY(settle_dead_op(ports, std::move(vm)));
+        if (!settled) {
+          lock->unlink();
+          return settled;
+        }
+        vm = std::move(*settled);
+      }
+    }
+  }
+  if (vm.state != model::VmState::kRunning) return std::optional<model::Vm>(std::move(vm));
+  return std::optional<model::Vm>(COCOON_TRY(observe_running(ports, vm)));
+}
+
+Result<model::Vm> settle_locked(Ports& ports, const std::string& id) {
+  auto vm = COCOON_TRY(store::get_vm(ports.db, id));
+  if (vm && (vm->state == model::VmState::kCreating || vm->op)) {
+    vm = COCOON_TRY(settle_dead_op(ports, std::move(*vm)));
+  }
+  if (!vm) return fail(ErrorKind::kNotFound, "{}: {}", model::kVmNotFound, id);
+  if (vm->state != model::VmState::kRunning) return *vm;
+  return observe_running(ports, *vm);
+}
+
+}  // namespace cocoon::engine

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/shim_control.h"
+
+#include <sys/file.h>
+
+#include <thread>
+
+#include "base/text.h"
+#include "sys/cancel.h"
+#include "sys/fault.h"
+#include "sys/files.h"
+#include "sys/spawn.h"
+
+namespace cocoon::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr Milliseconds kReportLimit{10'000};
+
+void put(std::string& out, std::string_view key, std::string_view value) {
+  out += key;
+  out += '=';
+  out += value;
+  out += '\0';
+}
+
+// Everything that the shim writes to its report pipe before it closes it.
+Result<std::string> read_report(int fd) {
+  std::string report;
+  Deadline deadline = deadline_in(kReportLimit);
+  std::string chunk(512, '\0');
+  while (report.size() < 8192) {
+    if (!COCOON_TRY(sys::wait_readable(fd, static_cast<int>(time_left(deadline).count())))) {
+      return fail(ErrorKind::kTimeout, "cocoon-shim gave no report in {} s",
+                  kReportLimit.count() / 1000);
+    }
+    ssize_t got = read(fd, chunk.data(), chunk.size());
+    if (got <= 0) break;
+    report.append(chunk, 0, static_cast<std::size_t>(got));
+  }
+  return std::string(trim(report));
+}
+
+// Starts the shim program and returns its report line.
+Result<std::string> run_shim(std::string_view verb, const fs::path& vm_dir) {
+  sys::Pipe report = COCOON_TRY(sys::make_pipe());
+  sys::SpawnSpec spec;
+  spec.program = COCOON_TRY(sys::libexec_dir()) + "/cocoon-shim";
+  spec.args = {std::string(verb), vm_dir.native()};
+  spec.cwd = "/";
+  spec.fds = {{report.write_end.get(), 1}};
+  spec.new_session = true;
+  spec.die_with_parent = false;
+  sys::Child child = COCOON_TRY(sys::spawn(spec), "start cocoon-shim");
+  child.detach();
+  sys::side_effect("start shim");
+  report.write_end.reset();
+  return read_report(report.read_end.get());
+}
+
+// "<word> <pid> <start time>"
+std::optional<sys::ProcessRef> parse_report(std::string_view report, std::string_view word) {
+  auto parts = split(report, ' ');
+  if (parts.size() != 3 || parts[0] != word) return std::nullopt;
+  auto pid = parse_decimal(parts[1]);
+  auto start = parse_decimal(parts[2]);
+  if (!pid || !start || *pid > 0x7fffffff) return std::nullopt;
+  return sys::ProcessRef{static_cast<pid_t>(*pid), *start};
+}
+
+}  // namespace
+
+std::string render_shim_config(const ShimConfig& config) {
+  std::string out;
+  put(out, "version", "1");
+  put(out, "id", config.id);
+  put(out, "vm_dir", config.vm_dir.native());
+  put(out, "log_dir", config.log_dir.native());
+  put(out, "exit_file", config.exit_file.native());
+  put(out, "boot_id", config.boot_id);
+  put(out, "uid", std::to_string(config.uid));
+  put(out, "gid", std::to_string(config.uid));
+  put(out, "groups", fmt::format("{}", fmt::join(config.groups, ",")));
+  put(out, "nonce", config.nonce);
+  put(out, "netns", config.netns);
+  put(out, "cgroup", config.cgroup.native());
+  put(out, "shim_cgroup", config.shim_cgroup.native());
+  put(out, "program", config.launch.program);
+  for (const std::string& arg : config.launch.args) put(out, "arg", arg);
+  for (const std::string& entry : config.launch.env) put(out, "env", entry);
+  return out;
+}
+
+Result<sys::ProcessRef> launch_shim(const ShimConfig& config) {
+  COCOON_TRY(sys::write_file_atomic(config.vm_dir / "shim.conf", render_shim_config(config), 0600));
+  std::string report = COCOON_TRY(run_shim("launch", config.vm_dir));
+  if (auto vmm = parse_report(report, "started")) return *vmm;
+  if (report.rfind("error ", 0) == 0) report.erase(0, 6);
+  return fail(ErrorKind::kVmm, "{}", report.empty() ? "cocoon-shim ended without a report" : report);
+}
+
+bool shim_alive(const fs::path& vm_dir) {
+  auto fd = sys::open_file(vm_dir / "shim.lock", O_RDONLY | O_NOFOLLOW);
+  if (!fd) return false;
+  return flock(fd->get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+}
+
+Result<void> adopt_shim(const fs::path& vm_dir) {
+  std::string report = COCOON_TRY(run_shim("adopt", vm_dir));
+  if (parse_report(report, "adopted") || report == "error busy" || report == "error gone") return {};
+  return fail(ErrorKind::kVmm, "replace the shim: {}", report);
+}
+
+Result<void> wait_shim_end(const fs::path& vm_dir, Milliseconds limit) {
+  Deadline deadline = deadline_in(limit);
+  while (shim_alive(vm_dir)) {
+    if (time_left(deadline).count() == 0) {
+      return fail(ErrorKind::kTimeout, "cocoon-shim is still there {} ms after its VMM",
+                  limit.count());
+    }
+    // The shim's life is its lock; flock(2) has no timeout, so look again shortly.
+    std::this_thread::sleep_for(Milliseconds(2));
+  }
+  return {};
+}
+
+std::optional<model::Process> recorded_vmm(const fs::path& vm_dir) {
+  auto text = sys::read_file(vm_dir / "vmm", 4096);
+  if (!text) return std::nullopt;
+  model::Process process;
+  for (std::string_view line : split(*text, '\n')) {
+    auto equals = line.find('=');
+    if (equals == std::string_view::npos) continue;
+    std::string_view key = line.substr(0, equals);
+    std::string_view value = line.substr(equals + 1);
+    if (key == "boot_id") process.boot_id = value;
+    if (key == "pid") process.pid = static_cast<int>(parse_decimal(value).value_or(0) & 0x7fffffff);
+    if (key == "start_time") process.start_time = parse_decimal(value).value_or(0);
+  }
+  if (process.pid == 0) return std::nullopt;
+  return process;
+}
+
+}  // namespace cocoon::engine

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The files of a VM (design §5): its directory, disks, initrd, memory, logs. Each maker has its
+// remover here; owners and modes are those of the table in design §5.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/ports.h"
+#include "model/vm.h"
+
+namespace cocoon::engine {
+
+// Root and run directory must share a file system, because sharing is by hard link. kUnsupported
+// with the reason otherwise. Makes both.
+Result<void> check_layout(const Ports& ports);
+
+// <run>/<backend>/<id>/ with sock/, and the log directory.
+Result<void> make_vm_dirs(const Ports& ports, const model::Vm& vm);
+
+// A hard link `name` in the VM directory to an immutable file of the store (absolute path).
+Result<void> link_into_vm(const Ports& ports, const model::Vm& vm, const store::fs::path& file,
+                          const std::string& name);
+
+// cow.raw: sparse, ext4 (flags of spec 03 §6), owned by the VMM. `lock_fd` goes to mkfs, so that
+// the VM's lock is not free while it works.
+Result<void> make_cow(const Ports& ports, const model::Vm& vm, int lock_fd);
+
+// The boot-kit initrd of this start: the kernel object's initramfs with boot.json appended.
+Result<void> make_initrd(const Ports& ports, const model::Vm& vm);
+
+// The guest's memory file: on the configured tmpfs behind a symbolic link (after an admission
+// check: kUnsupported when it does not fit), or in the VM directory with --memory-backing file.
+Result<void> make_memory(const Ports& ports, const model::Vm& vm, std::int64_t bytes);
+
+// Where the memory file of a VM lies; the files that have to go when its VMM ends.
+Result<std::vector<store::fs::path>> memory_files(const Ports& ports, const model::Vm& vm);
+Result<void> remove_memory(const Ports& ports, const model::Vm& vm);
+// The directory on the tmpfs that all memory files of this root directory share.
+Result<store::fs::path> memory_dir(const Ports& ports);
+
+// Everything above, exit record and cgroup included; what is not there is fine.
+Result<void> remove_vm_files(const Ports& ports, const model::Vm& vm);
+
+}  // namespace cocoon::engine

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// `vm start`: shim and VMM come up, or everything is as before and the state is `error`.
+#pragma once
+
+#include <string>
+
+#include "engine/ports.h"
+#include "model/vm.h"
+
+namespace cocoon::engine {
+
+// Starts a VM that is not running and returns its record; a running one is left alone. kVmm with
+// the VMM's own words when it refuses, kUnsupported when the host lacks what it takes.
+Result<model::Vm> start_vm(Ports& ports, const std::string& id);
+
+}  // namespace cocoon::engine

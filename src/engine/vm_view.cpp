@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/vm_view.h"
+
+#include <algorithm>
+
+#include "engine/reconcile.h"
+#include "model/wording.h"
+#include "store/vm_rows.h"
+
+namespace cocoon::engine {
+
+Result<std::vector<model::Vm>> list_vms(Ports& ports) {
+  std::vector<model::Vm> seen;
+  for (model::Vm& vm : COCOON_TRY(store::list_vms(ports.db), "list VMs")) {
+    std::string id = vm.id;
+    auto now = observe_vm(ports, std::move(vm));
+    // Removed by another command in this moment: not there.
+    if (!now && now.error().kind == ErrorKind::kNotFound) continue;
+    if (!now) return pass(std::move(now).error(), fmt::format("look at vm {}", id));
+    if (*now) seen.push_back(std::move(**now));
+  }
+  return seen;
+}
+
+Result<model::Vm> inspect_vm(Ports& ports, std::string_view reference) {
+  std::string id = COCOON_TRY(store::resolve_vm(ports.db, reference));
+  auto vm = COCOON_TRY(store::get_vm(ports.db, id));
+  if (vm) vm = COCOON_TRY(observe_vm(ports, std::move(*vm)), "look at vm {}", id);
+  if (!vm) return fail(ErrorKind::kNotFound, "{}: {}", model::kVmNotFound, reference);
+  return std::move(*vm);
+}
+
+Result<std::vector<std::string>> resolve_vms(Ports& ports,
+                                             const std::vector<std::string>& references) {
+  std::vector<std::string> ids;
+  for (const std::string& reference : references) {
+    std::string id = COCOON_TRY(store::resolve_vm(ports.db, reference));
+    if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
+  }
+  return ids;
+}
+
+nlohmann::json public_json(const Ports& ports, const model::Vm& vm) {
+  return model::to_public_json(vm, vm_dir(ports, vm).native());
+}
+
+store::fs::path vm_dir(const Ports& ports, const model::Vm& vm) {
+  return ports.paths.vm(model::backend_directory(vm.hypervisor), vm.id);
+}
+
+store::fs::path vm_log_dir(const Ports& ports, const model::Vm& vm) {
+  return ports.paths.vm_log(model::backend_directory(vm.hypervisor), vm.id);
+}
+
+}  // namespace cocoon::engine

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "image/acquire/convert.h"
+
+#include <algorithm>
+#include <atomic>
+#include <set>
+#include <thread>
+
+#include "image/acquire/digest.h"
+#include "image/acquire/layer_stage.h"
+#include "sys/cancel.h"
+#include "sys/fault.h"
+
+namespace cocoon::image {
+namespace {
+
+constexpr std::string_view kStash = "boot";
+
+class Converter {
+ public:
+  Converter(BlobStore& blobs, const ConvertSettings& settings, const ProgressSink& progress)
+      : blobs_(blobs), settings_(settings), progress_(progress) {}
+
+  Result<std::vector<BlobLease>> layers(const std::vector<LayerInput>& inputs);
+  Result<std::vector<BlobLease>> merged(const std::vector<LayerInput>& inputs,
+                                        const std::string& chain);
+  Result<BlobLease> boot_file(const model::BootEntry& entry, const std::vector<LayerInput>& inputs,
+                              bool are_merged);
+
+ private:
+  using Stage = std::function<Result<StagingTree>(const sys::fs::path& dir)>;
+
+  Result<void> prepare();
+  Result<BlobLease> layer(const LayerInput& input);
+  Result<BlobLease> convert(const std::string& digest, std::string_view infix,
+                            std::string_view kind, const Stage& stage);
+  Result<void> restage(const std::string& sha256, const std::vector<LayerInput>& inputs,
+                       bool are_merged);
+  sys::fs::path stash() const { return settings_.work / kStash; }
+
+  BlobStore& blobs_;
+  const ConvertSettings& settings_;
+  const ProgressSink& progress_;
+  std::mutex mutex_;  // of tool_ and progress_
+  std::optional<ErofsTool> tool_;
+};
+
+// Looks at the host before the first conversion, and only then.
+Result<void> Converter::prepare() {
+  std::lock_guard guard(mutex_);
+  if (tool_) return {};
+  COCOON_TRY(StagingTree::check_host(settings_.work));
+  ErofsTool tool = COCOON_TRY(probe_erofs(settings_.compression));
+  COCOON_TRY(sys::make_dirs(stash(), 0700));
+  tool_ = std::move(tool);
+  return {};
+}
+
+Result<BlobLease> Converter::convert(const std::string& digest, std::string_view infix,
+                                     std::string_view kind, const Stage& stage) {
+  auto there = COCOON_TRY(blobs_.find_like(fmt::format("{}-{}", digest, infix), kind));
+  if (there) return std::move(*there);
+  COCOON_TRY(prepare());
+  model::Blob blob;
+  blob.converter = tool_->staged_id();
+  blob.id = fmt::format("{}-{}{}", digest, infix, blob.converter);
+  blob.kind = kind;
+  auto make = [&](const BlobStore::Order& order, model::Blob& made) -> Result<void> {
+    sys::TempDir dir = COCOON_TRY(sys::TempDir::create(settings_.work, "stage-"));
+    StagingTree tree = COCOON_TRY(stage(dir.path() / "rootfs"));
+    made.boot = COCOON_TRY(scan_boot_entries(tree.root_fd()));
+    ErofsJob job{order.file, dir.path(), uuid_v5(digest), tree.newest(), false,
+                 {order.lock_fd, settings_.work_lock_fd}};
+    COCOON_TRY(build_erofs(*tool_, job, tree.path()));
+    sys::side_effect("make erofs");
+    COCOON_TRY(stash_boot_files(tree.root_fd(), made.boot, stash()));
+    made.tool = tool_->name();
+    made.uuid = job.uuid;
+    made.root_opaque = tree.root_opaque();
+    return {};
+  };
+  return blobs_.ensure(std::move(blob), settings_.work, make);
+}
+
+Result<BlobLease> Converter::layer(const LayerInput& input) {
+  return convert(input.diff_id, "", "layer", [&](const sys::fs::path& dir) {
+    return stage_layer(input, dir, settings_.limits);
+  });
+}
+
+Result<std::vector<BlobLease>> Converter::layers(const std::vector<LayerInput>& inputs) {
+  std::vector<std::optional<BlobLease>> found(inputs.size());
+  std::atomic<std::size_t> next{0};
+  std::size_t done = 0;
+  std::optional<Error> error;
+  auto work = [&] {
+    while (true) {
+      std::size_t index = next.fetch_add(1);
+      if (index >= inputs.size()) return;
+      auto lease = layer(inputs[index]);
+      std::lock_guard guard(mutex_);
+      if (!lease) {
+        next = inputs.size();  // no new layer; those in work end by themselves
+        if (!error) error = pass(std::move(lease).error(), inputs[index].label).value();
+        return;
+      }
+      progress_({"layer", ++done, inputs.size(),
+                 fmt::format("{}: {}", inputs[index].label,
+                             lease->made ? "converted" : "already there")});
+      found[index] = std::move(*lease);
+    }
+  };
+  std::vector<std::thread> threads;
+  std::size_t count = std::min(settings_.threads, inputs.size());
+  for (std::size_t i = 1; i < count; ++i) threads.emplace_back(work);
+  work();
+  for (std::thread& thread : threads) thread.join();
+  if (error) return pass(std::move(*error));
+  std::vector<BlobLease> leases;
+  for (auto& lease : found) leases.push_back(std::move(*lease));
+  return leases;
+}
+
+Result<std::vector<BlobLease>> Converter::merged(const std::vector<LayerInput>& inputs,
+                                                 const std::string& chain) {
+  auto lease = COCOON_TRY(convert(chain, "m-", "merged", [&](const sys::fs::path& dir) {
+    return stage_merged(inputs, dir, settings_.limits);
+  }));
+  progress_({"merge", inputs.size(), inputs.size(),
+             fmt::format("{} layers in one file system: {}", inputs.size(),
+                         lease.made ? "converted" : "already there")});
+  std::vector<BlobLease> leases;
+  leases.push_back(std::move(lease));
+  return leases;
+}
+
+// Unpacks again the layer that holds a boot file: its blob was there already, the file's was not.
+Result<void> Converter::restage(const std::string& sha256, const std::vector<LayerInput>& inputs,
+                                bool are_merged) {
+  COCOON_TRY(prepare());
+  auto keep = [&](const Stage& stage) -> Result<bool> {
+    sys::TempDir dir = COCOON_TRY(sys::TempDir::create(settings_.work, "stage-"));
+    StagingTree tree = COCOON_TRY(stage(dir.path() / "rootfs"));
+    auto entries = COCOON_TRY(scan_boot_entries(tree.root_fd()));
+    COCOON_TRY(stash_boot_files(tree.root_fd(), entries, stash()));
+    return sys::exists(stash() / sha256);
+  };
+  if (are_merged) {
+    COCOON_TRY(keep([&](const sys::fs::path& dir) {
+      return stage_merged(inputs, dir, settings_.limits);
+    }));
+    return {};
+  }
+  for (auto input = inputs.rbegin(); input != inputs.rend(); ++input) {
+    bool found = COCOON_TRY(keep([&](const sys::fs::path& dir) {
+      return stage_layer(*input, dir, settings_.limits);
+    }));
+    if (found) return {};
+  }
+  return {};
+}
+
+Result<BlobLease> Converter::boot_file(const model::BootEntry& entry,
+                                       const std::vector<LayerInput>& inputs, bool are_merged) {
+  model::Blob blob;
+  blob.id = "boot-" + entry.sha256;
+  blob.kind = "boot";
+  auto kept = stash() / entry.sha256;
+  auto make = [&](const BlobStore::Order& order, model::Blob&) -> Result<void> {
+    if (!sys::exists(kept)) COCOON_TRY(restage(entry.sha256, inputs, are_merged));
+    return sys::rename_path(kept, order.file);
+  };
+  auto lease = COCOON_TRY(blobs_.ensure(std::move(blob), settings_.work, make), "keep {}",
+                          entry.path);
+  if (lease.blob.sha256 != entry.sha256) {
+    return fail(ErrorKind::kInternal, "{} changed on its way", entry.path);
+  }
+  return lease;
+}
+
+}  // namespace
+
+ConvertSettings convert_settings(const model::Config& config, const WorkDir& work) {
+  ConvertSettings settings;
+  settings.limits = {config.max_layer_bytes, config.max_layer_entries};
+  settings.compression = config.erofs_compression;
+  int threads = config.pool_size > 0 ? config.pool_size
+                                     : static_cast<int>(std::thread::hardware_concurrency());
+  settings.threads = static_cast<std::size_t>(std::max(1, threads));
+  settings.work = work.path();
+  settings.work_lock_fd = work.lock_fd();
+  return settings;
+}
+
+std::vector<LayerInput> without_duplicates(const std::vector<LayerInput>& layers) {
+  std::vector<LayerInput> out;
+  std::set<std::string> seen;
+  for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+    if (seen.insert(layer->diff_id).second) out.push_back(*layer);
+  }
+  std::reverse(out.begin(), out.end());
+  return out;
+}
+
+Result<ImageBlobs> convert_image(BlobStore& blobs, const ConvertSettings& settings,
+                                 const ImageInput& input, const ProgressSink& progress) {
+  Converter converter(blobs, settings, progress);
+  auto inputs = without_duplicates(input.layers);
+  bool are_merged = inputs.size() > kMostDisks;
+  std::vector<std::string> diff_ids;
+  for (const LayerInput& layer : input.layers) diff_ids.push_back(layer.diff_id);
+  ImageBlobs out;
+  out.disks = are_merged ? COCOON_TRY(converter.merged(inputs, chain_id(diff_ids)))
+                         : COCOON_TRY(converter.layers(inputs));
+  // A layer that hides everything below is simply the lowest one (spec 02 §13.3).
+  for (std::size_t i = out.disks.size(); i-- > 1;) {
+    if (!out.disks[i].blob.root_opaque) continue;
+    out.disks.erase(out.disks.begin(), out.disks.begin() + static_cast<std::ptrdiff_t>(i));
+    break;
+  }
+  std::vector<std::vector<model::BootEntry>> entries;
+  for (const BlobLease& disk : out.disks) entries.push_back(disk.blob.boot);
+  out.boot = COCOON_TRY(choose_boot_files(entries));
+  if (!out.boot) return out;
+  out.kernel = COCOON_TRY(converter.boot_file(out.boot->kernel, inputs, are_merged));
+  out.initrd = COCOON_TRY(converter.boot_file(out.boot->initrd, inputs, are_merged));
+  return out;
+}
+
+}  // namespace cocoon::image

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/disk.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include <nlohmann/json.hpp>
+
+#include "model/json_fields.h"
+
+namespace cocoon::model {
+namespace {
+
+constexpr std::size_t kMaxSerial = 20;  // VIRTIO_BLK_ID_BYTES
+constexpr std::array<std::string_view, 4> kFileSystems{"ext4", "xfs", "btrfs", "none"};
+
+Result<void> check_mount_point(const Disk& disk) {
+  if (disk.mount_point.empty()) return {};
+  if (disk.fstype == "none") {
+    return fail(ErrorKind::kInvalid, "data disk \"{}\": fstype none with mount \"{}\"", disk.serial,
+                disk.mount_point);
+  }
+  if (disk.mount_point[0] != '/' || disk.mount_point.find('\n') != std::string::npos ||
+      disk.mount_point.find('\0') != std::string::npos) {
+    return fail(ErrorKind::kInvalid,
+                "data disk \"{}\": mount \"{}\" must be an absolute path on one line", disk.serial,
+                disk.mount_point);
+  }
+  return {};
+}
+
+Result<void> validate_data(const Disk& disk) {
+  if (!is_disk_name(disk.serial)) {
+    return fail(ErrorKind::kInvalid, "data disk \"{}\": not a disk name", disk.serial);
+  }
+  if (std::find(kFileSystems.begin(), kFileSystems.end(), disk.fstype) == kFileSystems.end()) {
+    return fail(ErrorKind::kInvalid, "data disk \"{}\": unknown fstype \"{}\"", disk.serial,
+                disk.fstype);
+  }
+  return check_mount_point(disk);
+}
+
+Result<void> validate_one(const Disk& disk) {
+  if (disk.path.empty() || disk.path.find('/') != std::string::npos) {
+    return fail(ErrorKind::kInvalid, "path \"{}\" is not a name in the VM directory", disk.path);
+  }
+  if (disk.serial.size() > kMaxSerial) {
+    return fail(ErrorKind::kInvalid, "serial \"{}\" is longer than {}", disk.serial, kMaxSerial);
+  }
+  bool want_read_only = disk.role == DiskRole::kLayer || disk.role == DiskRole::kCidata;
+  if (disk.read_only != want_read_only) {
+    return fail(ErrorKind::kInvalid, "role {} must be {}", role_name(disk.role),
+                want_read_only ? "read-only" : "writable");
+  }
+  if (disk.role == DiskRole::kData) return validate_data(disk);
+  if (disk.direct_io) {
+    return fail(ErrorKind::kInvalid, "direct I/O is set on role {}", role_name(disk.role));
+  }
+  return {};
+}
+
+Result<void> insert_unique(std::set<std::string>& seen, const std::string& value,
+                           std::string_view what) {
+  if (!value.empty() && !seen.insert(value).second) {
+    return fail(ErrorKind::kInvalid, "two disks have the {} \"{}\"", what, value);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string_view role_name(DiskRole role) {
+  switch (role) {
+    case DiskRole::kLayer:
+      return "layer";
+    case DiskRole::kCow:
+      return "cow";
+    case DiskRole::kCidata:
+      return "cidata";
+    case DiskRole::kData:
+      return "data";
+  }
+  return "";
+}
+
+Result<DiskRole> parse_role(std::string_view text) {
+  for (DiskRole role : {DiskRole::kLayer, DiskRole::kCow, DiskRole::kCidata, DiskRole::kData}) {
+    if (role_name(role) == text) return role;
+  }
+  return fail(ErrorKind::kCorrupt, "unknown disk role \"{}\"", text);
+}
+
+bool is_disk_name(std::string_view name) {
+  auto in = [](char c, char low, char high) { return c >= low && c <= high; };
+  if (name.empty() || name.size() > kMaxSerial || !in(name[0], 'a', 'z')) return false;
+  if (name.substr(0, 7) == "cocoon-") return false;
+  return std::all_of(name.begin(), name.end(), [&](char c) {
+    return in(c, 'a', 'z') || in(c, '0', '9') || c == '_' || c == '-';
+  });
+}
+
+Result<void> validate_disks(const std::vector<Disk>& disks) {
+  std::set<std::string> paths;
+  std::set<std::string> serials;
+  std::set<std::string> mounts;
+  int cows = 0;
+  for (std::size_t i = 0; i < disks.size(); ++i) {
+    const Disk& disk = disks[i];
+    COCOON_TRY(validate_one(disk), "disk {}", i);
+    COCOON_TRY(insert_unique(paths, disk.path, "path"), "disk {}", i);
+    COCOON_TRY(insert_unique(serials, disk.serial, "serial"), "disk {}", i);
+    COCOON_TRY(insert_unique(mounts, disk.mount_point, "mount point"), "disk {}", i);
+    if (disk.role == DiskRole::kCow && ++cows > 1) {
+      return fail(ErrorKind::kInvalid, "disk {}: a second disk with role cow", i);
+    }
+    if (disk.role == DiskRole::kCidata && i + 1 != disks.size()) {
+      return fail(ErrorKind::kInvalid, "disk {}: role cidata must be the last disk", i);
+    }
+  }
+  if (!disks.empty() && cows == 0) return fail(ErrorKind::kInvalid, "no disk has the role cow");
+  return {};
+}
+
+void to_json(nlohmann::json& json, const Disk& disk) {
+  json = {{"path", disk.path},
+          {"ro", disk.read_only},
+          {"serial", disk.serial},
+          {"role", role_name(disk.role)}};
+  if (!disk.mount_point.empty()) json["mount_point"] = disk.mount_point;
+  if (!disk.fstype.empty()) json["fstype"] = disk.fstype;
+  if (disk.direct_io) json["direct_io"] = *disk.direct_io;
+  if (!disk.blob.empty()) json["blob"] = disk.blob;
+}
+
+Result<Disk> parse_disk(const nlohmann::json& json) {
+  Fields fields(json, "disk");
+  std::string role;
+  Disk disk;
+  bool direct_io = false;
+  bool has_direct_io = json.is_object() && json.contains("direct_io");
+  fields.get("path", disk.path);
+  fields.get("ro", disk.read_only);
+  fields.get("serial", disk.serial);
+  fields.get("role", role);
+  fields.get("mount_point", disk.mount_point);
+  fields.get("fstype", disk.fstype);
+  fields.get("direct_io", direct_io);
+  fields.get("blob", disk.blob);
+  COCOON_TRY(fields.check());
+  if (has_direct_io) disk.direct_io = direct_io;
+  disk.role = COCOON_TRY(parse_role(role));
+  return disk;
+}
+
+}  // namespace cocoon::model

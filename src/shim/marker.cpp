@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/marker.h"
+
+#include <cstring>
+
+#include "shim/text.h"
+
+namespace cocoon::shim {
+namespace {
+
+std::optional<int> parse_exit(std::string_view line, std::string_view nonce) {
+  if (take_until(line, ' ') != "cocoon-exit") return std::nullopt;
+  if (take_until(line, ' ') != nonce) return std::nullopt;
+  unsigned code = 0;
+  const bool leading_zero = line.size() > 1 && line.front() == '0';
+  if (leading_zero || !parse_number(line, code) || code > 255) return std::nullopt;
+  return static_cast<int>(code);
+}
+
+// Skips "[   12.345678] " and, with CONFIG_PRINTK_CALLER, "[    T1] ".
+bool is_power_down(std::string_view line) {
+  while (line.starts_with('[')) {
+    const std::size_t close = line.find(']');
+    if (close == std::string_view::npos) return false;
+    line.remove_prefix(close + 1);
+    while (line.starts_with(' ')) line.remove_prefix(1);
+  }
+  return line == "reboot: Power down";
+}
+
+}  // namespace
+
+std::string_view Marker::line() const {
+  std::string_view text(buffer_.data(), used_);
+  while (text.starts_with('\r')) text.remove_prefix(1);
+  while (text.ends_with('\r')) text.remove_suffix(1);
+  return text;
+}
+
+void Marker::end_line() {
+  const std::string_view text = line();
+  if (too_long_) {
+    powered_down_ = false;
+  } else if (!text.empty()) {
+    powered_down_ = is_power_down(text);
+    if (const std::optional<int> code = parse_exit(text, nonce_)) guest_exit_ = code;
+  }
+  used_ = 0;
+  too_long_ = false;
+}
+
+void Marker::feed(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const bool ends = bytes.find('\n') != std::string_view::npos;
+    const std::string_view piece = take_until(bytes, '\n');
+    if (!piece.empty() && piece.size() <= buffer_.size() - used_) {
+      std::memcpy(buffer_.data() + used_, piece.data(), piece.size());
+      used_ += piece.size();
+    } else if (!piece.empty()) {
+      too_long_ = true;
+    }
+    if (ends) end_line();
+  }
+}
+
+bool Marker::powered_down() const {
+  if (too_long_) return false;
+  const std::string_view text = line();
+  return text.empty() ? powered_down_ : is_power_down(text);
+}
+
+}  // namespace cocoon::shim

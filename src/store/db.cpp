@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/db.h"
+
+#include <sys/stat.h>
+
+#include <utility>
+
+#include <sqlite3.h>
+
+#include "store/schema.sql.h"
+#include "sys/cancel.h"
+#include "sys/fault.h"
+#include "sys/files.h"
+
+namespace cocoon::store {
+namespace {
+
+Failure sqlite_failure(int code, std::string_view what, const char* message) {
+  int primary = code & 0xff;
+  ErrorKind kind = primary == SQLITE_CONSTRAINT                       ? ErrorKind::kConflict
+                   : primary == SQLITE_BUSY || primary == SQLITE_LOCKED ? ErrorKind::kBusy
+                   : primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB
+                       ? ErrorKind::kCorrupt
+                       : ErrorKind::kSystem;
+  return fail(kind, "{}: {}", what, message);
+}
+
+Result<std::int64_t> user_version(Db& db) {
+  Statement query = COCOON_TRY(db.prepare("PRAGMA user_version"));
+  COCOON_TRY(query.step());
+  return query.number(0);
+}
+
+Result<void> migrate(Db& db) {
+  auto target = static_cast<std::int64_t>(kMigrations.size());
+  std::int64_t version = COCOON_TRY(user_version(db));
+  if (version == target) return {};
+  Transaction tx = COCOON_TRY(db.begin());
+  version = COCOON_TRY(user_version(db));  // another command may have been first
+  if (version > target) {
+    return fail(ErrorKind::kUnsupported,
+                "the store has schema {}, this cocoon knows up to {}: use the newer cocoon", version,
+                target);
+  }
+  for (auto step = version; step < target; ++step) {
+    COCOON_TRY(db.execute(kMigrations[static_cast<std::size_t>(step)]), "migration {}", step + 1);
+  }
+  COCOON_TRY(db.execute(fmt::format("PRAGMA user_version = {}", target)));
+  return tx.commit();
+}
+
+Result<void> configure(Db& db) {
+  COCOON_TRY(db.execute("PRAGMA journal_mode = WAL"));
+  COCOON_TRY(db.execute("PRAGMA synchronous = NORMAL"));
+  return db.execute("PRAGMA foreign_keys = ON");
+}
+
+}  // namespace
+
+Statement::Statement(Statement&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+Statement::~Statement() {
+  sqlite3_finalize(handle_);
+}
+
+Statement& Statement::bind(int position, std::string_view text) {
+  sqlite3_bind_text64(handle_, position, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
+  return *this;
+}
+
+Statement& Statement::bind(int position, std::int64_t number) {
+  sqlite3_bind_int64(handle_, position, number);
+  return *this;
+}
+
+Statement& Statement::bind_null(int position) {
+  sqlite3_bind_null(handle_, position);
+  return *this;
+}
+
+Result<bool> Statement::step() {
+  int code = sqlite3_step(handle_);
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) return false;
+  sqlite3* db = sqlite3_db_handle(handle_);
+  return sqlite_failure(sqlite3_extended_errcode(db), "store", sqlite3_errmsg(db));
+}
+
+Result<void> Statement::run() {
+  COCOON_TRY(step());
+  return {};
+}
+
+std::string Statement::text(int column) const {
+  const unsigned char* data = sqlite3_column_text(handle_, column);
+  auto size = static_cast<std::size_t>(sqlite3_column_bytes(handle_, column));
+  return data == nullptr ? std::string() : std::string(reinterpret_cast<const char*>(data), size);
+}
+
+std::int64_t Statement::number(int column) const {
+  return sqlite3_column_int64(handle_, column);
+}
+
+bool Statement::is_null(int column) const {
+  return sqlite3_column_type(handle_, column) == SQLITE_NULL;
+}
+
+Result<nlohmann::json> Statement::json(int column) const {
+  auto value = nlohmann::json::parse(text(column), nullptr, false);
+  if (value.is_discarded()) return fail(ErrorKind::kCorrupt, "store: a record is not JSON");
+  return value;
+}
+
+Result<Db> Db::open(const std::filesystem::path& path) {
+  COCOON_TRY(sys::make_dirs(path.parent_path(), 0750), "open the store");
+  // Made by us first: sqlite3 would create it with the umask's mode.
+  COCOON_TRY(sys::open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600), "open the store");
+  auto db = COCOON_TRY(open_existing(path));
+  if (!db) return fail(ErrorKind::kInternal, "open the store: {} vanished", path.native());
+  return std::move(*db);
+}
+
+Result<std::optional<Db>> Db::open_existing(const std::filesystem::path& path) {
+  if (!sys::exists(path)) return std::optional<Db>();
+  sqlite3* handle = nullptr;
+  int code = sqlite3_open_v2(path.c_str(), &handle,
+                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                             nullptr);
+  Db db(handle);
+  if (code != SQLITE_OK) {
+    return sqlite_failure(code, fmt::format("open the store {}", path.native()),
+                          handle == nullptr ? "out of memory" : sqlite3_errmsg(handle));
+  }
+  sqlite3_busy_timeout(handle, 10'000);
+  COCOON_TRY(configure(db), "open the store {}", path.native());
+  COCOON_TRY(migrate(db), "open the store {}", path.native());
+  return std::optional<Db>(std::move(db));
+}
+
+Db::Db(Db&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+Db& Db::operator=(Db&& other) noexcept {
+  std::swap(handle_, other.handle_);
+  return *this;
+}
+Db::~Db() {
+  sqlite3_close_v2(handle_);
+}
+
+Result<Statement> Db::prepare(std::string_view sql) {
+  sqlite3_stmt* statement = nullptr;
+  int code = sqlite3_prepare_v2(handle_, sql.data(), static_cast<int>(sql.size()), &statement,
+                                nullptr);
+  if (code != SQLITE_OK) return sqlite_failure(code, "store", sqlite3_errmsg(handle_));
+  return Statement(statement);
+}
+
+Result<void> Db::execute(std::string_view sql) {
+  int code = sqlite3_exec(handle_, std::string(sql).c_str(), nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) return sqlite_failure(code, "store", sqlite3_errmsg(handle_));
+  return {};
+}
+
+int Db::changes() const {
+  return sqlite3_changes(handle_);
+}
+
+Result<Transaction> Db::begin() {
+  COCOON_TRY(execute("BEGIN IMMEDIATE"));
+  return Transaction(*this);
+}
+
+Result<void> Db::set_durable(bool durable) {
+  return execute(durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+}
+
+Transaction::Transaction(Transaction&& other) noexcept : db_(std::exchange(other.db_, nullptr)) {}
+Transaction::~Transaction() {
+  if (db_ != nullptr) ignore(db_->execute("ROLLBACK"), "roll back");
+}
+
+Result<void> Transaction::commit() {
+  COCOON_TRY(db_->execute("COMMIT"), "commit");
+  db_ = nullptr;
+  sys::side_effect("commit");
+  return {};
+}
+
+}  // namespace cocoon::store

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Image records. Functions that change rows expect the caller's transaction.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/image.h"
+#include "store/db.h"
+
+namespace cocoon::store {
+
+// The image whose name is exactly this.
+Result<std::optional<model::Image>> get_image(Db& db, std::string_view name);
+
+// The image with this canonical name.
+Result<std::optional<model::Image>> get_image_by_canonical(Db& db, std::string_view canonical);
+
+// All images whose digest starts with `prefix` ("sha256:" and at least one digit), by name.
+Result<std::vector<model::Image>> images_by_digest(Db& db, const std::string& prefix);
+
+// All images, by type and then name (spec 02 §17 B10).
+Result<std::vector<model::Image>> list_images(Db& db);
+
+// Adds the row with its pins, in place of the image with the same canonical name. kNotFound when
+// one of its blobs is not ready.
+Result<void> put_image(Db& db, const model::Image& image);
+
+// Drops row and pins; false when there was none.
+Result<bool> delete_image(Db& db, const std::string& name);
+
+// Names of the VMs that rest on a blob of the image, sorted (spec 02 §17 B18).
+Result<std::vector<std::string>> vms_using_image(Db& db, const std::string& name);
+
+}  // namespace cocoon::store

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sys/cgroup.h"
+
+#include <cerrno>
+
+#include "base/text.h"
+#include "sys/fault.h"
+
+namespace cocoon::sys {
+namespace {
+
+constexpr const char* kParent = "cocoon";
+
+}  // namespace
+
+std::optional<fs::path> cgroup2_root() {
+  auto mounts = read_file("/proc/self/mountinfo", 4 * 1024 * 1024);
+  if (!mounts) return std::nullopt;
+  for (std::string_view line : split(*mounts, '\n')) {
+    // "… mount-point options … - type source super-options" (proc(5))
+    auto dash = line.find(" - cgroup2 ");
+    if (dash == std::string_view::npos) continue;
+    auto fields = split(line.substr(0, dash), ' ');
+    if (fields.size() < 6) continue;
+    fs::path point(fields[4]);
+    if (access(point.c_str(), W_OK) == 0) return point;
+  }
+  return std::nullopt;
+}
+
+Result<fs::path> make_cgroup(const std::string& name) {
+  auto root = cgroup2_root();
+  if (!root) return fs::path();
+  fs::path dir = *root / kParent / name;
+  auto made = make_dirs(dir, 0755);
+  // A hierarchy that is there but refuses new groups (a container's) is as good as none.
+  if (!made && (made.error().saved_errno == EROFS || made.error().saved_errno == EACCES ||
+                made.error().saved_errno == EPERM)) {
+    return fs::path();
+  }
+  if (!made) return pass(std::move(made).error(), "make a cgroup");
+  return dir;
+}
+
+void remove_cgroup(const std::string& name) {
+  auto root = cgroup2_root();
+  if (!root) return;
+  if (::rmdir((*root / kParent / name).c_str()) == 0) side_effect("remove cgroup");
+}
+
+std::vector<std::string> list_cgroups() {
+  std::vector<std::string> names;
+  auto root = cgroup2_root();
+  if (!root) return names;
+  auto entries = list_dir(*root / kParent);
+  if (!entries) return names;
+  for (const std::string& name : *entries) {
+    struct stat info {};
+    if (stat((*root / kParent / name).c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
+      names.push_back(name);
+    }
+  }
+  return names;
+}
+
+}  // namespace cocoon::sys

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// The interface between engine and VMMs: stateless and narrow. A backend gets the record and hands
+// values back; the engine alone writes records, places files, spawns and kills.
+//
+// The life of a VM, as the engine drives it:
+//   create   capabilities() → plan_devices() → stored as Vm::device_plan
+//   start    choose_accel() → plan_launch() → files placed, shim starts Launch → finish_start();
+//            any failure: end this process; one VMM process is one attempt (design §4)
+//   stop     ask_guest_to_stop() → quit() → the engine kills by pidfd
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "model/config.h"
+#include "model/vm.h"
+#include "sys/process.h"
+#include "vmm/accel.h"
+#include "vmm/capabilities.h"
+#include "vmm/launch.h"
+
+namespace cocoon::vmm {
+
+// A VMM process as the engine holds it. All members are borrowed for the call.
+struct RunningVmm {
+  int vm_dir = -1;                           // descriptor of the VM directory
+  sys::ProcessRef process;                   // checked against the peer of the API socket
+  const sys::LiveProcess* handle = nullptr;  // its pidfd: an end is seen at once
+  std::filesystem::path log;                 // vmm.log, quoted when the VMM dies
+  std::uint64_t log_offset = 0;              // size of vmm.log before this launch
+};
+
+// What the VMM says about its guest.
+struct VmmStatus {
+  bool running = false;  // vCPUs run
+  bool paused = false;   // stopped by us
+  std::string detail;    // the VMM's own word: "running", "paused", "io-error", …
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual std::string_view name() const = 0;       // stored in records: "qemu"
+  virtual std::string_view directory() const = 0;  // below run and log: "qemu"
+
+  // Looks at the installed VMM. kUnsupported: not installed, or older than what we work with. The
+  // answer is remembered per binary (path, inode, size, mtime) in the run directory, because asking
+  // costs 20–30 ms.
+  virtual Result<Capabilities> capabilities() const = 0;
+
+  // The devices of a new VM, with everything that a guest or a snapshot can see fixed: machine
+  // version, CPU models, addresses, queue counts, memory size. Reads config and disks of the
+  // record, which must be complete. kUnsupported with the numbers when the VM needs more devices
+  // or vCPUs than there are places; kInvalid for a record that no VMM could run.
+  virtual Result<model::DevicePlan> plan_devices(const model::Vm& vm) const = 0;
+
+  // The launch of a VM from its stored plan; no side effect. kCorrupt: the plan is not one of ours
+  // or does not fit the record's disks. kUnsupported: the plan needs a newer VMM than is installed.
+  virtual Result<Launch> plan_launch(const model::Vm& vm, Accel accel) const = 0;
+
+  // From "the process exists" to "the guest runs": waits for the API socket, configures and boots
+  // where the VMM wants that. kVmm: the VMM refused or died (its last words are quoted); kTimeout;
+  // kInterrupted. After an error the process has to be ended.
+  virtual Result<void> finish_start(const model::Vm& vm, const RunningVmm& vmm,
+                                    Deadline deadline) const = 0;
+
+  // Asks the guest to shut down, again and again (guests that still boot lose the request), and
+  // waits for the end of the process: true = it ended, false = the deadline passed. kInterrupted,
+  // kVmm when the VMM cannot be talked to. kUnsupported when GracefulStop is kNone.
+  virtual Result<bool> ask_guest_to_stop(const RunningVmm& vmm, Deadline deadline) const = 0;
+
+  // Tells the VMM to end now, without the guest. Returns when it was told; the caller waits for the
+  // process, and kills it when that takes too long. A VMM that is gone already is success.
+  virtual Result<void> quit(const RunningVmm& vmm, Deadline deadline) const = 0;
+
+  // For inspect.
+  virtual Result<VmmStatus> status(const RunningVmm& vmm, Deadline deadline) const = 0;
+};
+
+// The backend of that name ("qemu", "cloud-hypervisor", "firecracker"): kInvalid for any other,
+// kUnsupported for one that this build does not contain. Starts nothing and looks at nothing.
+Result<std::unique_ptr<Backend>> make_backend(std::string_view name, const model::Config& config);
+
+// The name of the backend for a new VM: `requested` (--fc, --qemu, --backend; empty: not given)
+// over config.hypervisor over config.use_firecracker over auto. "auto", also when it is requested:
+// Cloud Hypervisor where this build contains it, its binary is found and KVM is usable, else QEMU.
+// Errors as make_backend.
+Result<std::string> select_backend(std::string_view requested, const model::Config& config);
+
+}  // namespace cocoon::vmm

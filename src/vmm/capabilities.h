@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a backend of this build can do with the VMM that is installed here (design decision 7). The
+// engine asks before the first side effect; it never branches on a backend's name.
+#pragma once
+
+#include <compare>
+#include <string>
+
+namespace cocoon::vmm {
+
+// A VMM's release. Patch levels never change what we do, but are shown.
+struct Version {
+  int major = 0;
+  int minor = 0;
+  int patch = 0;
+  auto operator<=>(const Version&) const = default;
+  std::string to_string() const;  // "7.2.22"
+};
+
+enum class GracefulStop {
+  kNone,         // the guest cannot be asked
+  kPowerButton,  // ACPI power button; lost when the guest does not listen yet, so it is repeated
+  kCtrlAltDel,   // reaches PID 1 as SIGINT
+};
+
+struct Capabilities {
+  Version version;
+  bool direct_boot = false;         // kernel + initramfs
+  bool uefi = false;                // firmware boot, so cloud images
+  bool qcow2 = false;               // disks in qcow2
+  bool disk_serials = false;        // the guest sees Disk::serial; else it goes by order
+  bool per_disk_direct_io = false;  // Disk::direct_io has an effect
+  bool hotplug = false;             // the device plan has room for disks and NICs added at run time
+  bool reboot_in_place = false;     // a guest reboot keeps the VMM process
+  bool needs_kvm = false;           // no software emulation
+  GracefulStop graceful_stop = GracefulStop::kNone;
+  int max_disks = 0;  // all roles together, from the device plan that would be launched, no NIC
+  int max_cpus = 0;
+};
+
+}  // namespace cocoon::vmm

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// A VMM's start as a value: what the engine writes into shim.conf, and what has to be in the VM
+// directory before.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace cocoon::vmm {
+
+// Names in the VM directory that every backend shares (design §5). A VMM is only ever told names
+// relative to its working directory, which is the VM directory.
+inline constexpr const char* kKernelFile = "kernel";
+inline constexpr const char* kInitrdFile = "initrd";
+inline constexpr const char* kMemoryFile = "memory";
+inline constexpr const char* kSocketDir = "sock";
+
+struct LaunchFile {
+  std::string name;       // relative to the VM directory
+  bool writable = false;  // the VMM opens it for writing, so it has to belong to the VMM's uid
+};
+
+struct Launch {
+  std::string program;            // absolute path
+  std::vector<std::string> args;  // argv[1..]
+  std::vector<std::string> env;   // K=V, the whole environment
+  std::vector<LaunchFile> files;  // must exist before the launch; `sock/` too
+  // Sockets that the VMM makes, relative to the VM directory. Stale ones must be unlinked before
+  // the launch: the VMM would refuse to start, or somebody would talk to a dead socket.
+  std::vector<std::string> sockets;
+  // Bytes of guest memory in the file `memory` (or what it links to): sparse, this size, owned by
+  // the VMM's uid, 0600. 0: the backend needs no such file.
+  std::int64_t memory_file_bytes = 0;
+};
+
+}  // namespace cocoon::vmm

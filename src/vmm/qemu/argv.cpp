@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/qemu/argv.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+#include "base/id.h"
+#include "base/text.h"
+#include "base/units.h"
+#include "vmm/cmdline.h"
+
+namespace cocoon::vmm::qemu {
+namespace {
+
+using Args = std::vector<std::string>;
+
+// Serial, UART 0x3f8: the only console that shows a guest from its first kernel line on.
+constexpr std::string_view kConsole = "ttyS0";
+// MiB of translated code that software emulation keeps per VM. QEMU's own default is 1 GiB.
+constexpr int kTranslationBuffer = 64;
+
+void add(Args& args, const char* option, std::string value) {
+  args.emplace_back(option);
+  args.push_back(std::move(value));
+}
+
+void add_machine(Args& args, const model::Vm& vm, const Plan& plan, Accel accel,
+                 const std::string& uuid) {
+  add(args, "-name", vm.id);
+  add(args, "-uuid", uuid);
+  add(args, "-machine",
+      plan.machine_type() +
+          ",memory-backend=ram0,usb=off,vmport=off,smbus=off,sata=off,dump-guest-core=off");
+  add(args, "-accel",
+      accel == Accel::kKvm ? "kvm" : fmt::format("tcg,tb-size={}", kTranslationBuffer));
+  add(args, "-cpu", plan.cpu(accel));
+  add(args, "-smp", std::to_string(plan.vcpus));
+  std::int64_t mebibytes = plan.memory / kMiB;
+  add(args, "-m", fmt::format("{}M", mebibytes));
+  // A shared file from the first boot on, or nothing could be snapshotted later.
+  add(args, "-object",
+      fmt::format("memory-backend-file,id=ram0,size={}M,mem-path={},share=on", mebibytes,
+                  kMemoryFile));
+}
+
+void add_confinement(Args& args) {
+  args.insert(args.end(), {"-nodefaults", "-no-user-config"});
+  add(args, "-display", "none");
+  add(args, "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny");
+  // A guest that panics ends the VMM with status 1, which is what tells it from a power-off.
+  // Reboots stay in place (no -no-reboot).
+  add(args, "-action", "panic=exit-failure");
+}
+
+void add_control(Args& args) {
+  add(args, "-chardev", fmt::format("socket,id=mon,path={},server=on,wait=off", kQmpSocket));
+  add(args, "-mon", "chardev=mon,mode=control");
+  // signal=off: a Ctrl-C byte belongs to the guest.
+  add(args, "-chardev", "stdio,id=con,signal=off");
+  add(args, "-serial", "chardev:con");
+}
+
+Result<void> add_boot(Args& args, Launch& launch, const model::Vm& vm) {
+  if (!vm.boot.firmware.empty()) {
+    return fail(ErrorKind::kUnsupported, "the QEMU backend of this build boots no firmware");
+  }
+  if (vm.boot.kernel.empty()) return fail(ErrorKind::kInvalid, "the VM has no kernel");
+  std::string cmdline = vm.boot.cmdline;
+  if (vm.boot.boot_kit) {
+    cmdline = boot_kit_cmdline(kConsole);
+  } else if (cmdline.empty()) {
+    cmdline = COCOON_TRY(image_cmdline(vm, kConsole));
+  }
+  add(args, "-kernel", vm.boot.kernel);
+  launch.files.push_back({vm.boot.kernel, false});
+  if (!vm.boot.initrd.empty()) {
+    add(args, "-initrd", vm.boot.initrd);
+    launch.files.push_back({vm.boot.initrd, false});
+  }
+  add(args, "-append", std::move(cmdline));
+  return {};
+}
+
+std::string render_node(const model::Disk& disk, const DiskPlan& plan) {
+  nlohmann::ordered_json file{{"driver", "file"}, {"filename", disk.path}};
+  nlohmann::ordered_json node{{"node-name", plan.node}, {"driver", "raw"}};
+  if (disk.read_only) {
+    node["read-only"] = true;
+    file["read-only"] = true;
+    // Shared with other VMs and other VMMs, whose own locks would exclude ours. Nobody writes it.
+    file["locking"] = "off";
+  } else {
+    node["discard"] = "unmap";
+    file["discard"] = "unmap";
+  }
+  if (disk.direct_io.value_or(false)) {
+    node["cache"] = {{"direct", true}};
+    file["cache"] = {{"direct", true}};
+  }
+  node["file"] = std::move(file);
+  return node.dump();
+}
+
+// A value of QEMU's key=value syntax, where a comma has to be doubled.
+std::string escape_value(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    out += c;
+    if (c == ',') out += ',';
+  }
+  return out;
+}
+
+Result<void> add_disks(Args& args, Launch& launch, const model::Vm& vm, const Plan& plan) {
+  if (vm.disks.size() != plan.disks.size()) {
+    return fail(ErrorKind::kCorrupt, "{} disks, but the device plan has {}", vm.disks.size(),
+                plan.disks.size());
+  }
+  for (std::size_t index = 0; index < vm.disks.size(); ++index) {
+    const model::Disk& disk = vm.disks[index];
+    const DiskPlan& place = plan.disks[index];
+    if (disk.path != place.path) {
+      return fail(ErrorKind::kCorrupt, "disk \"{}\", but the device plan has \"{}\"", disk.path,
+                  place.path);
+    }
+    add(args, "-blockdev", render_node(disk, place));
+    std::string serial =
+        disk.serial.empty() ? "" : fmt::format(",serial={}", escape_value(disk.serial));
+    add(args, "-device",
+        fmt::format("virtio-blk-pci,id=disk-{0},drive={0}{1},num-queues={2},queue-size={3},"
+                    "bus=pcie.0,addr={4:#x}",
+                    place.node, serial, place.queues, place.queue_size, place.slot));
+    launch.files.push_back({disk.path, !disk.read_only});
+  }
+  return {};
+}
+
+// Ports for disks and NICs that come later: pcie.0 itself takes no hot-plug.
+void add_root_ports(Args& args, const Plan& plan) {
+  for (int port = 0; port < plan.root_ports; ++port) {
+    add(args, "-device",
+        fmt::format("pcie-root-port,id=rp{0},bus=pcie.0,addr={1:#x}.{0},chassis={2}{3}", port,
+                    kRootPortSlot, port + 1, port == 0 ? ",multifunction=on" : ""));
+  }
+}
+
+void add_fixed_devices(Args& args) {
+  add(args, "-device",
+      fmt::format("virtio-serial-pci,id=vser,max_ports=4,bus=pcie.0,addr={:#x}", kSerialBusSlot));
+  add(args, "-chardev", fmt::format("socket,id=agent,path={},server=on,wait=off", kAgentSocket));
+  add(args, "-device",
+      fmt::format("virtserialport,id=agent0,bus=vser.0,nr=1,chardev=agent,name={}", kAgentPort));
+  add(args, "-device", fmt::format("virtio-rng-pci,id=rng0,bus=pcie.0,addr={:#x}", kRngSlot));
+  add(args, "-device",
+      fmt::format("virtio-balloon-pci,id=balloon0,free-page-reporting=on,deflate-on-oom=on,"
+                  "bus=pcie.0,addr={:#x}",
+                  kBalloonSlot));
+  add(args, "-device", "pvpanic");  // ISA: takes no slot
+  add(args, "-device", "vmgenid,guid=auto");
+}
+
+}  // namespace
+
+Result<std::string> vm_uuid(std::string_view id) {
+  if (!is_id(id)) return fail(ErrorKind::kInvalid, "\"{}\" is no VM ID", id);
+  std::array<std::uint8_t, 16> bytes{};
+  for (std::size_t bit = 0; bit < 128; ++bit) {
+    char c = id[bit / 5];
+    int value = c >= 'A' ? c - 'A' : c - '2' + 26;  // base 32 of RFC 4648
+    int is_set = value >> (4 - bit % 5) & 1;
+    bytes[bit / 8] = static_cast<std::uint8_t>(bytes[bit / 8] | is_set << (7 - bit % 8));
+  }
+  bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0f) | 0x40);  // version 4
+  bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3f) | 0x80);  // variant of RFC 9562
+  std::string hex;
+  for (std::size_t index = 0; index < bytes.size(); ++index) {
+    if (index == 4 || index == 6 || index == 8 || index == 10) hex += '-';
+    hex += fmt::format("{:02x}", bytes[index]);
+  }
+  return hex;
+}
+
+Result<Launch> render_launch(const model::Vm& vm, const Plan& plan, Accel accel) {
+  Launch launch;
+  Args& args = launch.args;
+  std::string uuid = COCOON_TRY(vm_uuid(vm.id));
+  add_machine(args, vm, plan, accel, uuid);
+  add_confinement(args);
+  add_control(args);
+  COCOON_TRY(add_boot(args, launch, vm));
+  add_root_ports(args, plan);
+  COCOON_TRY(add_disks(args, launch, vm, plan));
+  add_fixed_devices(args);
+  launch.files.push_back({kMemoryFile, true});
+  launch.memory_file_bytes = plan.memory;
+  launch.sockets = {kQmpSocket, kAgentSocket};
+  launch.env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"};
+  return launch;
+}
+
+}  // namespace cocoon::vmm::qemu

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// QEMU behind the Backend interface: q35, direct boot, every uid, KVM or software emulation.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "vmm/backend.h"
+
+namespace cocoon::vmm::qemu {
+
+// The oldest QEMU whose options we use: `-action panic=exit-failure` came with 7.1, and 7.2 is the
+// oldest that we run.
+inline constexpr Version kOldest{7, 2, 0};
+
+class QemuBackend : public Backend {
+ public:
+  // `binary`: a path or a name in PATH. `run_dir`: where its version is remembered.
+  QemuBackend(std::string binary, std::filesystem::path run_dir)
+      : binary_(std::move(binary)), run_dir_(std::move(run_dir)) {}
+
+  std::string_view name() const override { return "qemu"; }
+  std::string_view directory() const override { return "qemu"; }
+  Result<Capabilities> capabilities() const override;
+  Result<model::DevicePlan> plan_devices(const model::Vm& vm) const override;
+  Result<Launch> plan_launch(const model::Vm& vm, Accel accel) const override;
+  Result<void> finish_start(const model::Vm& vm, const RunningVmm& vmm,
+                            Deadline deadline) const override;
+  Result<bool> ask_guest_to_stop(const RunningVmm& vmm, Deadline deadline) const override;
+  Result<void> quit(const RunningVmm& vmm, Deadline deadline) const override;
+  Result<VmmStatus> status(const RunningVmm& vmm, Deadline deadline) const override;
+
+ private:
+  std::string binary_;
+  std::filesystem::path run_dir_;
+};
+
+}  // namespace cocoon::vmm::qemu

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file system that is full in the middle of the work: one Error: line, and everything is as before."""
+
+import os
+import subprocess
+
+import census
+import cocoon_e2e
+from cocoon_e2e import FAILURE, SMALL, Cocoon, StoreTest
+
+SIZE = 96 << 20
+
+
+class DiskFull(cocoon_e2e.unittest.TestCase):
+    """The store lies on a small file system of its own, filled up to a few free KiB."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.base = cocoon_e2e.make_base("disk_full")
+        cls.addClassCleanup(census.destroy, cls.base)
+        image, cls.mount = cls.base / "small.img", cls.base / "small"
+        cls.mount.mkdir()
+        with open(image, "wb") as file:
+            file.truncate(SIZE)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", str(image)], check=True)
+        mounted = subprocess.run(["mount", "-o", "loop", str(image), str(cls.mount)],
+                                 capture_output=True, text=True)
+        if mounted.returncode != 0:
+            raise cocoon_e2e.unittest.SkipTest(f"no loop mounts here: {mounted.stderr.strip()}")
+        cls.c = Cocoon(cls.mount)
+        cls.c.import_kernel()
+        cls.c.import_image("busybox")
+        cls.rows = cls.c.census.rows()
+        cls.addClassCleanup(cls.check_end)
+
+    @classmethod
+    def check_end(cls):
+        (cls.mount / "filler").unlink(missing_ok=True)
+        cls.c.empty()
+        cls.c.census.assert_empty()
+
+    assert_clean = StoreTest.assert_clean
+    _callTestMethod = StoreTest._callTestMethod
+
+    def free(self):
+        info = os.statvfs(self.mount)
+        return info.f_bavail * info.f_frsize
+
+    def fill(self, leave):
+        """Fills the file system up to `leave` free bytes."""
+        filler = self.mount / "filler"
+        filler.unlink(missing_ok=True)
+        os.sync()
+        with open(filler, "wb") as file:
+            os.posix_fallocate(file.fileno(), 0, max(self.free() - leave, 1))
+
+    def check(self, command, sizes, undo):
+        before = self.free()
+        failed = 0
+        for leave in sizes:
+            with self.subTest(leave=leave):
+                self.fill(leave)
+                result = self.c.run(*command, seconds=300)
+                (self.mount / "filler").unlink()
+                if result.code == 0:
+                    self.c.ok(*undo)
+                    self.c.ok("gc")
+                else:
+                    failed += 1
+                    self.assertEqual(result.code, FAILURE, result)
+                    lines = cocoon_e2e.error_lines(result)
+                    self.assertEqual(len(lines), 1, result)
+                    self.assertRegex(lines[0], r"(?i)no space left|full|free")
+                self.assert_clean()
+                os.sync()
+                self.assertGreater(self.free(), before - (1 << 20), "space is lost")
+        self.assertGreater(failed, 0, "there was always room enough")
+
+    def test_create(self):
+        self.check(("vm", "create", *SMALL, "--name", "full", "busybox"),
+                   (8 << 10, 64 << 10, 256 << 10, 1 << 20), ("vm", "rm", "full"))
+
+    def test_image_import(self):
+        self.check(("image", "import", "app", cocoon_e2e.IMAGES / "app-docker.tar"),
+                   (8 << 10, 128 << 10, 1 << 20, 2 << 20, 4 << 20), ("image", "rm", "app"))
+
+    def test_kernel_import(self):
+        folder = cocoon_e2e.ASSETS / "kernel-small"
+        version = (folder / ".complete").read_text().strip()
+        other = self.mount.parent / "vmlinuz-other"
+        # Other bytes than the imported kernel's, or there is nothing to write.
+        other.write_bytes((folder / "boot" / f"vmlinuz-{version}").read_bytes() + bytes(512))
+        self.check(("kernel", "import", "other", "--kernel", other, "--modules",
+                    folder / "lib" / "modules" / version),
+                   (64 << 10, 4 << 20, 14 << 20), ("kernel", "rm", "other"))
+
+    def test_start(self):
+        self.c.create_vm("--name", "started", "busybox", "--", "/bin/true")
+        self.fill(0)
+        result = self.c.run("vm", "start", "started")
+        (self.mount / "filler").unlink()
+        if result.code:
+            self.assertEqual(len(cocoon_e2e.error_lines(result)), 1, result)
+            self.assertEqual([str(p) for p in census.processes_of(self.mount)], [])
+            self.c.ok("vm", "start", "started")
+        self.c.wait_state("started", "stopped")
+        self.c.ok("vm", "rm", "started")
+        self.assert_clean()
+
+
+if __name__ == "__main__":
+    cocoon_e2e.main()

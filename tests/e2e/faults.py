@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ends a command as kill -9 would at each of its recorded side effects in turn. One more command and
+`gc` must then bring everything back in order. Needs a build with COCOON_FAULTS=ON.
+
+The first tier takes a sample of the side effects, spread evenly; COCOON_TEST_FULL=1 takes them all.
+"""
+
+import signal
+
+import cocoon_e2e
+from cocoon_e2e import ASSETS, IMAGES, SMALL, StoreTest
+
+SAMPLE = 7
+SLEEP = ("busybox", "--", "/bin/sleep", "1000")
+
+
+class Faults(StoreTest):
+    def setUp(self):
+        self.traces = 0
+
+    # --- the machinery ---
+
+    def trace(self, command):
+        """The side effects of a command that is left alone, in order."""
+        self.traces += 1
+        file = self.c.base / f"trace-{self.traces}"
+        self.c.ok(*command, env={"COCOON_FAULT_TRACE": str(file)}, seconds=300)
+        lines = file.read_text().splitlines() if file.exists() else []
+        file.unlink(missing_ok=True)
+        self.assertTrue(lines, "no side effect was recorded; is this a build with COCOON_FAULTS=ON?")
+        return [line.split(" ", 1) for line in lines]
+
+    def points(self, effects):
+        # A helper program counts for itself, so the last number is not always the highest.
+        count = max(int(number) for number, _ in effects)
+        if cocoon_e2e.FULL or count <= SAMPLE:
+            return range(1, count + 1)
+        return sorted({1 + round(i * (count - 1) / (SAMPLE - 1)) for i in range(SAMPLE)})
+
+    def sweep(self, command, prepare=lambda: None):
+        prepare()
+        effects = self.trace(command)
+        self.recover()
+        names = {int(number): name for number, name in effects}
+        killed = 0
+        points = self.points(effects)
+        for point in points:
+            with self.subTest(point=point, after=names.get(point)):
+                prepare()
+                result = self.c.run(*command, env={"COCOON_FAULT": str(point)}, seconds=300)
+                # Killed itself, or one of its helpers; a polling step more or less may move the end.
+                self.assertIn(result.code, (-signal.SIGKILL, cocoon_e2e.FAILURE, 0), result)
+                killed += result.code != 0
+                self.recover()
+        print(f"{' '.join(map(str, command[:2]))}: {len(effects)} side effects, "
+              f"killed at {killed} of {len(points)} points", flush=True)
+        self.assertGreaterEqual(killed, (len(points) + 1) // 2)
+
+    def recover(self):
+        """What the next user does: looks, collects garbage, and removes what is listed."""
+        vms = self.c.list()
+        self.assertNotIn("creating", {vm["state"] for vm in vms}, vms)
+        self.assertEqual({str(vm["op"]) for vm in vms} - {"None"}, set())
+        self.c.ok("gc")
+        known = {vm["id"] for vm in vms}
+        self.assertEqual({vm["id"] for vm in self.c.list()}, known, "gc must not remove a finished VM")
+        self.c.remove_vms()
+        for kind, keep in (("image", "busybox"), ("kernel", "debian")):
+            for thing in self.c.ok(kind, "list", "-o", "json").json():
+                if thing["name"] != keep:
+                    self.c.ok(kind, "rm", thing["name"])
+        self.c.ok("gc")
+        self.assert_clean()
+
+    # --- the commands ---
+
+    def test_vm_create(self):
+        self.sweep(("vm", "create", *SMALL, "--name", "made", *SLEEP))
+
+    def test_vm_run(self):
+        self.sweep(("vm", "run", *SMALL, "--name", "made", *SLEEP))
+
+    def test_vm_start(self):
+        self.sweep(("vm", "start", "made"), lambda: self.c.create_vm("--name", "made", *SLEEP))
+
+    def test_vm_stop(self):
+        self.sweep(("vm", "stop", "--force", "made"), lambda: self.c.run_vm("--name", "made", *SLEEP))
+
+    def test_vm_rm(self):
+        self.sweep(("vm", "rm", "made"), lambda: self.c.create_vm("--name", "made", *SLEEP))
+
+    def test_vm_rm_of_a_running_vm(self):
+        self.sweep(("vm", "rm", "--force", "made"), lambda: self.c.run_vm("--name", "made", *SLEEP))
+
+    def test_image_import(self):
+        self.sweep(("image", "import", "app", IMAGES / "app-docker.tar"))
+
+    def test_image_rm_and_gc(self):
+        self.sweep(("image", "rm", "app"), lambda: self.c.import_image("app", IMAGES / "app-docker.tar"))
+
+        def removed():
+            self.c.import_image("app", IMAGES / "app-docker.tar")
+            self.c.ok("image", "rm", "app")
+        self.sweep(("gc",), removed)
+
+    def kernel_import(self):
+        folder = ASSETS / "kernel-small"
+        version = (folder / ".complete").read_text().strip()
+        other = self.c.base / "vmlinuz-other"   # other bytes, so that it is another object
+        if not other.exists():
+            other.write_bytes((folder / "boot" / f"vmlinuz-{version}").read_bytes() + bytes(512))
+        return ("kernel", "import", "other", "--kernel", other,
+                "--modules", folder / "lib" / "modules" / version)
+
+    def test_kernel_import(self):
+        self.sweep(self.kernel_import())
+
+    def test_kernel_rm(self):
+        self.sweep(("kernel", "rm", "other"), lambda: self.c.ok(*self.kernel_import(), seconds=300))
+
+    def test_a_live_vm_is_never_touched(self):
+        vm = self.c.run_vm("--name", "bystander", "busybox", "--", "/bin/sh", "-c",
+                           "while :; do echo alive-$((i=i+1)); sleep 1; done")
+        self.c.wait_console(vm["id"], "alive-1")
+        for command in (("vm", "run", *SMALL, "--name", "made", *SLEEP), ("vm", "rm", "--force", "made")):
+            for point in (2, 5, 9, 14, 20):
+                with self.subTest(command=command[:2], point=point):
+                    if command[1] == "rm" and not any(v["config"]["name"] == "made" for v in self.c.list()):
+                        self.c.run_vm("--name", "made", *SLEEP)
+                    self.c.run(*command, env={"COCOON_FAULT": str(point)})
+                    self.c.ok("gc")
+                    record = self.c.inspect("bystander")
+                    self.assertEqual((record["state"], record["pid"]), ("running", vm["pid"]))
+                    for other in self.c.list():
+                        if other["id"] != vm["id"] and command[1] == "run":
+                            self.c.ok("vm", "rm", "--force", other["id"])
+        seen = len(self.c.console_text(vm["id"]).splitlines())
+        cocoon_e2e.wait_for("the bystander to go on", lambda:
+                            len(self.c.console_text(vm["id"]).splitlines()) > seen + 1, 20)
+
+
+if __name__ == "__main__":
+    cocoon_e2e.main()

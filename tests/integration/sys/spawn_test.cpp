@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sys/spawn.h"
+
+#include <gtest/gtest.h>
+
+#include <signal.h>
+
+#include "sys/files.h"
+#include "sys/process.h"
+
+namespace cocoon::sys {
+namespace {
+
+SpawnSpec shell(const std::string& script) {
+  SpawnSpec spec;
+  spec.program = "/bin/sh";
+  spec.args = {"-c", script};
+  return spec;
+}
+
+TEST(Spawn, RunsAndReturnsOutput) {
+  auto output = run_program(shell("echo out; echo err >&2"), Milliseconds(10'000));
+  ASSERT_TRUE(output) << output.error().to_string();
+  EXPECT_EQ(*output, "out\nerr\n");
+}
+
+TEST(Spawn, QuotesTheOutputOfAFailure) {
+  auto output = run_program(shell("echo no luck; exit 3"), Milliseconds(10'000));
+  ASSERT_FALSE(output);
+  EXPECT_EQ(output.error().cause, "/bin/sh: exit status 3: no luck");
+}
+
+TEST(Spawn, ReportsAFailedExecAsAnError) {
+  SpawnSpec spec;
+  spec.program = "/nonexistent/program";
+  auto child = spawn(spec);
+  ASSERT_FALSE(child);
+  EXPECT_EQ(child.error().kind, ErrorKind::kNotFound);
+}
+
+TEST(Spawn, KillsAtTheDeadline) {
+  auto output = run_program(shell("sleep 100"), Milliseconds(100));
+  ASSERT_FALSE(output);
+  EXPECT_EQ(output.error().kind, ErrorKind::kTimeout);
+}
+
+TEST(Spawn, InheritsNothingThatIsNotNamed) {
+  setenv("COCOON_TEST_SECRET", "x", 1);
+  UniqueFd extra = UniqueFd(open("/dev/null", O_RDONLY));  // without close-on-exec, on purpose
+  auto output = run_program(
+      shell("for f in /proc/self/fd/*; do echo ${f##*/}; done | sort -n | tr '\\n' ' '; "
+            "echo secret=$COCOON_TEST_SECRET"),
+      Milliseconds(10'000));
+  ASSERT_TRUE(output) << output.error().to_string();
+  EXPECT_EQ(output->find(fmt::format(" {} ", extra.get())), std::string::npos) << *output;
+  EXPECT_NE(output->find("secret=\n"), std::string::npos) << *output;
+}
+
+TEST(Spawn, PlacesDescriptorsEvenWhenTheyCross) {
+  Pipe a = std::move(*make_pipe());
+  Pipe b = std::move(*make_pipe());
+  SpawnSpec spec = shell("echo to-a >&7; echo to-b >&8");
+  // Targets that are each other's sources are the hard case.
+  spec.fds = {{a.write_end.get(), 7}, {b.write_end.get(), 8}};
+  auto output = run_program(spec, Milliseconds(10'000));
+  ASSERT_TRUE(output) << output.error().to_string();
+  a.write_end.reset();
+  b.write_end.reset();
+  EXPECT_EQ(*read_fd(a.read_end.get(), 100), "to-a\n");
+  EXPECT_EQ(*read_fd(b.read_end.get(), 100), "to-b\n");
+}
+
+TEST(Spawn, DropsRightsBeforeExec) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to change the uid";
+  SpawnSpec spec = shell("id -u; id -g; grep -E 'CapEff|NoNewPrivs' /proc/self/status");
+  spec.user = {65534, 65534};
+  auto output = run_program(spec, Milliseconds(10'000));
+  ASSERT_TRUE(output) << output.error().to_string();
+  EXPECT_EQ(*output, "65534\n65534\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\n");
+}
+
+TEST(Process, IsKnownByPidAndStartTime) {
+  auto child = spawn(shell("sleep 100"));
+  ASSERT_TRUE(child);
+  auto start = process_start_time(child->pid());
+  ASSERT_TRUE(start);
+  EXPECT_TRUE(is_alive({child->pid(), *start}));
+  EXPECT_FALSE(is_alive({child->pid(), *start + 1}));  // the pid of somebody else
+  auto stranger = LiveProcess::open({child->pid(), *start + 1});
+  ASSERT_TRUE(stranger);
+  EXPECT_FALSE(stranger->has_value());
+  EXPECT_TRUE(terminate({child->pid(), *start}, Milliseconds(5'000)));
+  EXPECT_FALSE(is_alive({child->pid(), *start}));  // a zombie is not alive
+}
+
+TEST(Process, IsKilledWhenItIgnoresSigterm) {
+  Pipe ready = std::move(*make_pipe());
+  SpawnSpec spec = shell("trap '' TERM; echo >&5; while :; do sleep 1; done");
+  spec.fds = {{ready.write_end.get(), 5}};
+  auto child = spawn(spec);
+  ASSERT_TRUE(child);
+  ASSERT_TRUE(*wait_readable(ready.read_end.get(), 10'000));
+  ProcessRef ref{child->pid(), *process_start_time(child->pid())};
+  EXPECT_TRUE(terminate(ref, Milliseconds(200)));
+  EXPECT_FALSE(is_alive(ref));
+}
+
+}  // namespace
+}  // namespace cocoon::sys

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Golden command lines: COCOON_ACCEPT=1 rewrites the files below golden/.
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+#include "unit/vmm/sample_vm.h"
+#include "vmm/qemu/argv.h"
+
+namespace cocoon::vmm::qemu {
+namespace {
+
+constexpr Version kVersion{7, 2, 22};
+
+std::string one_per_line(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) out += word + "\n";
+  return out;
+}
+
+void expect_golden(const std::string& name, const std::string& got) {
+  std::filesystem::path path = std::filesystem::path(COCOON_GOLDEN_DIR) / name;
+  if (std::getenv("COCOON_ACCEPT") != nullptr) {
+    std::ofstream(path) << got;
+    return;
+  }
+  std::ifstream file(path);
+  ASSERT_TRUE(file) << path << " is missing; run with COCOON_ACCEPT=1";
+  std::stringstream want;
+  want << file.rdbuf();
+  EXPECT_EQ(got, want.str()) << path;
+}
+
+Result<Launch> render(const model::Vm& vm, Accel accel) {
+  Plan plan = COCOON_TRY(make_plan(vm, kVersion));
+  return render_launch(vm, plan, accel);
+}
+
+TEST(QemuArgv, BootKitUnderEmulation) {
+  auto launch = render(test::sample_vm(), Accel::kTcg);
+  ASSERT_TRUE(launch) << launch.error().to_string();
+  expect_golden("boot_kit_tcg.args", one_per_line(launch->args));
+}
+
+TEST(QemuArgv, OwnKernelWithDataDisksUnderKvm) {
+  model::Vm vm = test::sample_vm();
+  vm.boot.boot_kit = false;
+  vm.config.disk_queue_size = 512;
+  vm.config.cpu = 4;
+  model::Disk direct = test::data("db");
+  direct.direct_io = true;
+  vm.disks = {test::layer(0), test::cow(), direct, test::data("logs")};
+  auto launch = render(vm, Accel::kKvm);
+  ASSERT_TRUE(launch) << launch.error().to_string();
+  expect_golden("own_kernel_kvm.args", one_per_line(launch->args));
+}
+
+TEST(QemuArgv, NamesOnlyFilesOfTheVmDirectory) {
+  auto launch = render(test::sample_vm(), Accel::kTcg);
+  ASSERT_TRUE(launch) << launch.error().to_string();
+  for (const std::string& word : launch->args) {
+    EXPECT_EQ(word.find("=/"), std::string::npos) << word;
+    EXPECT_FALSE(word.starts_with("/")) << word;
+    EXPECT_EQ(word.find("\"/"), std::string::npos) << word;
+  }
+}
+
+TEST(QemuArgv, SaysWhatMustBeInTheDirectory) {
+  auto launch = render(test::sample_vm(), Accel::kTcg);
+  ASSERT_TRUE(launch) << launch.error().to_string();
+  std::string files;
+  for (const LaunchFile& file : launch->files) {
+    files += file.name + (file.writable ? ":w " : ":r ");
+  }
+  EXPECT_EQ(files,
+            "kernel:r initrd:r layer0.erofs:r layer1.erofs:r cow.raw:w modules.erofs:r memory:w ");
+  EXPECT_EQ(launch->sockets, (std::vector<std::string>{"sock/qmp", "sock/agent"}));
+  EXPECT_EQ(launch->memory_file_bytes, std::int64_t{512} << 20);
+}
+
+TEST(QemuArgv, KeepsAStoredCommandLineOfAnImageAsItIs) {
+  model::Vm vm = test::sample_vm();
+  vm.boot.boot_kit = false;
+  vm.boot.cmdline = "console=ttyS0 init=/lib/systemd/systemd";
+  auto launch = render(vm, Accel::kTcg);
+  ASSERT_TRUE(launch) << launch.error().to_string();
+  EXPECT_NE(std::find(launch->args.begin(), launch->args.end(), vm.boot.cmdline),
+            launch->args.end());
+}
+
+TEST(QemuArgv, DoublesCommasOfASerial) {
+  model::Vm vm = test::sample_vm();
+  vm.disks[0].serial = "a,b";
+  auto launch = render(vm, Accel::kTcg);
+  ASSERT_TRUE(launch) << launch.error().to_string();
+  EXPECT_NE(one_per_line(launch->args).find("serial=a,,b,num-queues"), std::string::npos);
+}
+
+TEST(QemuArgv, RefusesARecordThatDoesNotFitItsPlan) {
+  model::Vm vm = test::sample_vm();
+  auto plan = make_plan(vm, kVersion);
+  ASSERT_TRUE(plan);
+  std::swap(vm.disks[0], vm.disks[1]);
+  auto swapped = render_launch(vm, *plan, Accel::kTcg);
+  ASSERT_FALSE(swapped);
+  EXPECT_EQ(swapped.error().kind, ErrorKind::kCorrupt);
+  vm.disks.pop_back();
+  auto fewer = render_launch(vm, *plan, Accel::kTcg);
+  ASSERT_FALSE(fewer);
+  EXPECT_EQ(fewer.error().kind, ErrorKind::kCorrupt);
+}
+
+TEST(QemuArgv, RefusesFirmwareAndAMissingKernel) {
+  model::Vm vm = test::sample_vm();
+  vm.boot.kernel.clear();
+  auto bare = render(vm, Accel::kTcg);
+  ASSERT_FALSE(bare);
+  EXPECT_EQ(bare.error().kind, ErrorKind::kInvalid);
+  vm.boot.firmware = "OVMF.fd";
+  auto firmware = render(vm, Accel::kTcg);
+  ASSERT_FALSE(firmware);
+  EXPECT_EQ(firmware.error().kind, ErrorKind::kUnsupported);
+}
+
+TEST(VmUuid, HoldsTheIdsBitsAndTheMarksOfARandomUuid) {
+  // A = 0, 7 = 31.
+  EXPECT_EQ(*vm_uuid("AAAAAAAAAAAAAAAAAAAAAAAAAA"), "00000000-0000-4000-8000-000000000000");
+  EXPECT_EQ(*vm_uuid("77777777777777777777777777"), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+  EXPECT_EQ(*vm_uuid("BAAAAAAAAAAAAAAAAAAAAAAAAA"), "08000000-0000-4000-8000-000000000000");
+  EXPECT_NE(*vm_uuid("K3QZ7WJ5M2XA4TBN6RCVYDHEPL"), *vm_uuid("K3QZ7WJ5M2XA4TBN6RCVYDHEAL"));
+  EXPECT_FALSE(vm_uuid("short"));
+}
+
+}  // namespace
+}  // namespace cocoon::vmm::qemu

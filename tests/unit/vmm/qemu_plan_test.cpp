@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <functional>
+
+#include <gtest/gtest.h>
+
+#include "unit/vmm/sample_vm.h"
+#include "vmm/qemu/plan.h"
+#include "vmm/qemu/version.h"
+
+namespace cocoon::vmm::qemu {
+namespace {
+
+constexpr Version kVersion{7, 2, 22};
+
+TEST(QemuPlan, FixesMachineSlotsAndQueues) {
+  model::Vm vm = test::sample_vm();
+  vm.config.cpu = 3;
+  auto plan = make_plan(vm, kVersion);
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  EXPECT_EQ(plan->machine_type(), "pc-q35-7.2");
+  EXPECT_EQ(plan->cpu(Accel::kKvm), "host");
+  EXPECT_EQ(plan->cpu(Accel::kTcg), "max");
+  ASSERT_EQ(plan->disks.size(), 4U);
+  EXPECT_EQ(plan->disks[0], (DiskPlan{"layer0.erofs", "layer0", kFirstFreeSlot, 1, 256}));
+  EXPECT_EQ(plan->disks[2], (DiskPlan{"cow.raw", "cow", kFirstFreeSlot + 2, 3, 256}));
+}
+
+TEST(QemuPlan, SurvivesItsJson) {
+  model::Vm vm = test::sample_vm();
+  vm.disks.push_back(test::data("db"));
+  auto plan = make_plan(vm, {10, 0, 3});
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  // Through text, as a database row would take it.
+  auto json = nlohmann::json::parse(plan_to_json(*plan).dump());
+  auto again = parse_plan(json);
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ(*again, *plan);
+}
+
+TEST(QemuPlan, TakesExactlyAsManyDisksAsThereAreSlots) {
+  model::Vm vm = test::sample_vm();
+  vm.disks.clear();
+  for (int index = 0; index < kFreeSlots; ++index) vm.disks.push_back(test::layer(index));
+  auto full = make_plan(vm, kVersion);
+  ASSERT_TRUE(full) << full.error().to_string();
+  EXPECT_EQ(full->disks.back().slot, kLastFreeSlot);
+  vm.disks.push_back(test::cow());
+  auto over = make_plan(vm, kVersion);
+  ASSERT_FALSE(over);
+  EXPECT_EQ(over.error().kind, ErrorKind::kUnsupported);
+  EXPECT_EQ(over.error().cause, "27 disks, but a QEMU guest has places for 26");
+}
+
+TEST(QemuPlan, GivesOddNamesANodeOfTheirOwn) {
+  model::Vm vm = test::sample_vm();
+  vm.disks[0].path = "1.weird,name";
+  vm.disks[1].path = std::string(60, 'x') + ".erofs";
+  auto plan = make_plan(vm, kVersion);
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  EXPECT_EQ(plan->disks[0].node, "disk0");
+  EXPECT_EQ(plan->disks[1].node, "disk1");
+}
+
+struct LimitCase {
+  const char* name;
+  std::function<void(model::Vm&)> change;
+  ErrorKind want;
+};
+
+class QemuPlanLimits : public testing::TestWithParam<LimitCase> {};
+
+TEST_P(QemuPlanLimits, Refuses) {
+  model::Vm vm = test::sample_vm();
+  GetParam().change(vm);
+  auto plan = make_plan(vm, kVersion);
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.error().kind, GetParam().want) << plan.error().to_string();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, QemuPlanLimits,
+    testing::Values(
+        LimitCase{"NoCpu", [](model::Vm& vm) { vm.config.cpu = 0; }, ErrorKind::kUnsupported},
+        LimitCase{"ManyCpus", [](model::Vm& vm) { vm.config.cpu = 256; }, ErrorKind::kUnsupported},
+        LimitCase{"OddMemory", [](model::Vm& vm) { vm.config.memory += 1; }, ErrorKind::kInvalid},
+        LimitCase{"NoMemory", [](model::Vm& vm) { vm.config.memory = 0; }, ErrorKind::kInvalid},
+        LimitCase{"OddQueue", [](model::Vm& vm) { vm.config.disk_queue_size = 100; },
+                  ErrorKind::kInvalid},
+        LimitCase{"HugeQueue", [](model::Vm& vm) { vm.config.disk_queue_size = 2048; },
+                  ErrorKind::kInvalid},
+        LimitCase{"TwoWithOneName", [](model::Vm& vm) { vm.disks[1] = vm.disks[0]; },
+                  ErrorKind::kInvalid}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+struct DamageCase {
+  const char* name;
+  std::function<void(nlohmann::json&)> change;
+};
+
+class QemuPlanDamage : public testing::TestWithParam<DamageCase> {};
+
+TEST_P(QemuPlanDamage, IsFound) {
+  auto plan = make_plan(test::sample_vm(), kVersion);
+  ASSERT_TRUE(plan);
+  nlohmann::json json = plan_to_json(*plan);
+  GetParam().change(json);
+  auto parsed = parse_plan(json);
+  ASSERT_FALSE(parsed);
+  EXPECT_EQ(parsed.error().kind, ErrorKind::kCorrupt) << parsed.error().to_string();
+}
+
+using Json = nlohmann::json;
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, QemuPlanDamage,
+    testing::Values(
+        DamageCase{"Null", [](Json& j) { j = nullptr; }},
+        DamageCase{"OtherBackend", [](Json& j) { j["backend"] = "firecracker"; }},
+        DamageCase{"OtherFormat", [](Json& j) { j["format"] = 2; }},
+        DamageCase{"NoVersion", [](Json& j) { j.erase("machine_major"); }},
+        DamageCase{"CpuWithOptions", [](Json& j) { j["cpu_tcg"] = "max,pmu=on"; }},
+        DamageCase{"TextForMemory", [](Json& j) { j["memory"] = "512M"; }},
+        DamageCase{"NegativeMemory", [](Json& j) { j["memory"] = -1048576; }},
+        DamageCase{"ManyPorts", [](Json& j) { j["root_ports"] = 9; }},
+        DamageCase{"DisksNoList", [](Json& j) { j["disks"] = 1; }},
+        DamageCase{"DiskOutside", [](Json& j) { j["disks"][0]["path"] = "../x"; }},
+        DamageCase{"NodeWithComma", [](Json& j) { j["disks"][0]["node"] = "a,id=b"; }},
+        DamageCase{"SlotOfTheRootPorts", [](Json& j) { j["disks"][0]["slot"] = kRootPortSlot; }},
+        DamageCase{"OneSlotTwice", [](Json& j) { j["disks"][0]["slot"] = j["disks"][1]["slot"]; }},
+        DamageCase{"NoQueues", [](Json& j) { j["disks"][0]["queues"] = 0; }},
+        DamageCase{"ManyDisks", [](Json& j) { j["disks"] = Json::array_t(27, j["disks"][0]); }}),
+    [](const auto& test) { return std::string(test.param.name); });
+
+TEST(QemuVersion, IsReadFromWhatTheProgramSays) {
+  auto debian = parse_version("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)");
+  ASSERT_TRUE(debian);
+  EXPECT_EQ(*debian, (Version{7, 2, 22}));
+  EXPECT_EQ(debian->to_string(), "7.2.22");
+  EXPECT_EQ(*parse_version("QEMU emulator version 10.0.3"), (Version{10, 0, 3}));
+  EXPECT_LT(*debian, (Version{10, 0, 3}));
+  for (const char* text : {"", "bash 5", "QEMU emulator version ", "QEMU emulator version 7.2",
+                           "QEMU emulator version 7.2.99999", "QEMU emulator version 7..2"}) {
+    auto version = parse_version(text);
+    ASSERT_FALSE(version) << text;
+    EXPECT_EQ(version.error().kind, ErrorKind::kUnsupported);
+  }
+}
+
+}  // namespace
+}  // namespace cocoon::vmm::qemu
