@@ -11,7 +11,7 @@
 #include "cli/completion/complete.h"
 #include "cli/exit_code.h"
 #include "cli/help.h"
-#include "cli/helper.h"
+#include "cli/cocoon_image.h"
 #include "cli/parse/arguments.h"
 #include "cli/parse/select.h"
 #include "sys/cancel.h"
@@ -56,7 +56,7 @@ Result<int> run_command(const Program& program, const Command& command, const Ar
                         Output& output) {
   Settings settings =
       COCOON_TRY(load_settings(flags, process_environment(), std::filesystem::path(kConfigDir)));
-  if (command.in_helper && !program.is_helper) return exec_helper(words);
+  if (command.in_helper && !program.is_helper) return exec_cocoon_image(words);
   if (program.is_helper) COCOON_TRY(check_caller_build());
   if (!command.run || command.in_helper != program.is_helper) return fail(ErrorKind::kInternal, "\"{}\" is not built in", command.path);
   apply_log_settings(settings);

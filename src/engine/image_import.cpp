@@ -66,8 +66,7 @@ Result<ImageImportReport> commit(Ports& ports, const std::string& name,
 }
 
 Result<ImageImportReport> run_import(Ports& ports, const ImageImportRequest& request,
-                                     image::BlobStore& blobs,
-                                     const image::ProgressSink& progress) {
+                                     image::BlobStore& blobs, const image::ProgressSink& progress) {
   image::WorkDir work = COCOON_TRY(image::WorkDir::create(ports.paths, "image import"));
   image::InputRequest wanted{request.name, request.files, request.standard_input, work.path(),
                              ports.config.max_layer_bytes};

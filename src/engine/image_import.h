@@ -20,8 +20,8 @@ struct ImageImportRequest {
 
 struct ImageImportReport {
   model::Image image;
-  bool changed = true;         // false: the very same image was there already
-  std::size_t new_blobs = 0;   // made by this import; the others were shared
+  bool changed = true;        // false: the very same image was there already
+  std::size_t new_blobs = 0;  // made by this import; the others were shared
 };
 
 // Imports an image under a name; an image of the same canonical name is replaced, unless it is the

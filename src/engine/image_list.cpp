@@ -6,9 +6,7 @@
 
 namespace cocoon::engine {
 
-Result<std::vector<model::Image>> list_images(Ports& ports) {
-  return store::list_images(ports.db);
-}
+Result<std::vector<model::Image>> list_images(Ports& ports) { return store::list_images(ports.db); }
 
 Result<model::Image> inspect_image(Ports& ports, std::string_view reference) {
   return image::find_image(ports.db, reference);

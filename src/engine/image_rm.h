@@ -17,8 +17,8 @@ struct RemovedImage {
 };
 
 // Removes the images that the references name: all of them or none. A digest means every name of
-// that image. kNotFound, kConflict when a reference is ambiguous, or with `strict` when a VM rests on
-// one of them.
+// that image. kNotFound, kConflict when a reference is ambiguous, or with `strict` when a VM rests
+// on one of them.
 Result<std::vector<RemovedImage>> remove_images(Ports& ports,
                                                 const std::vector<std::string>& references,
                                                 bool strict);

@@ -38,10 +38,10 @@ struct Parts {
   std::string version;
 
   std::string id() const {
-    return image::sha256_hex(fmt::format(
-        "cocoon kernel {}\nkernel {}\nguest {}\nmodules {}\nversion {}\n", kLayoutVersion,
-        image::sha256_hex(kernel), image::sha256_hex(guest_program),
-        modules ? modules->digest : "none", version));
+    return image::sha256_hex(
+        fmt::format("cocoon kernel {}\nkernel {}\nguest {}\nmodules {}\nversion {}\n",
+                    kLayoutVersion, image::sha256_hex(kernel), image::sha256_hex(guest_program),
+                    modules ? modules->digest : "none", version));
   }
 };
 
@@ -52,8 +52,8 @@ Result<std::string> read_kernel(const fs::path& path) {
   std::string bytes = COCOON_TRY(image::read_all(*source, kMaxKernel, "it"));
   // arm64 distributions ship Image.gz under the name vmlinuz.
   if (image::sniff_compression(bytes) != image::Compression::kGzip) return bytes;
-  auto plain = COCOON_TRY(
-      image::decompress(std::make_unique<image::MemorySource>(std::move(bytes))));
+  auto plain =
+      COCOON_TRY(image::decompress(std::make_unique<image::MemorySource>(std::move(bytes))));
   return image::read_all(*plain, kMaxKernel, "it");
 }
 
@@ -72,8 +72,8 @@ Result<std::string> read_guest_program(const fs::path& given) {
 Result<Parts> read_parts(const KernelImportRequest& request) {
   Parts parts;
   parts.kernel = COCOON_TRY(read_kernel(request.kernel), "read {}", request.kernel.native());
-  parts.facts = COCOON_TRY(image::parse_kernel_image(parts.kernel), "read {}",
-                           request.kernel.native());
+  parts.facts =
+      COCOON_TRY(image::parse_kernel_image(parts.kernel), "read {}", request.kernel.native());
   auto host = image::host_platform();
   if (parts.facts.architecture != host.architecture) {
     return fail(ErrorKind::kUnsupported, "the kernel is made for {}, this host is {}",
@@ -111,8 +111,8 @@ class KernelBuild {
 
 Result<void> KernelBuild::stage_modules(const Parts& parts) {
   if (!parts.modules) return {};
-  staged_ = COCOON_TRY(
-      image::stage_module_tree(*parts.modules, parts.version, work_.path() / "modules"));
+  staged_ =
+      COCOON_TRY(image::stage_module_tree(*parts.modules, parts.version, work_.path() / "modules"));
   return {};
 }
 
@@ -270,8 +270,8 @@ Result<KernelImportReport> run_import(Ports& ports, const KernelImportRequest& r
   auto lock_path = ports.paths.lock("kernel", parts.id());
   COCOON_TRY(sys::make_dirs(lock_path.parent_path(), 0700));
   constexpr Milliseconds kWait = std::chrono::minutes(10);  // while another imports the same one
-  auto lock = COCOON_TRY(sys::FileLock::take(lock_path, sys::FileLock::Mode::kExclusive,
-                                             "kernel import", kWait));
+  auto lock = COCOON_TRY(
+      sys::FileLock::take(lock_path, sys::FileLock::Mode::kExclusive, "kernel import", kWait));
   sys::side_effect("lock kernel");
   auto report = import_parts(ports, request, parts, blobs, work, progress);
   lock.unlink();

@@ -25,8 +25,8 @@ struct KernelImportReport {
   bool changed = true;  // false: the name pointed to the very same object already
 };
 
-// Stores a kernel, its initramfs and its module tree, and points the name at them; the first name of
-// all becomes the default. Same input, same object. After a failure nothing is left behind.
+// Stores a kernel, its initramfs and its module tree, and points the name at them; the first name
+// of all becomes the default. Same input, same object. After a failure nothing is left behind.
 // kInvalid: no kernel, no modules there, or modules of another kernel; kUnsupported: another
 // architecture, or a host that lacks mkfs.erofs or our guest program.
 Result<KernelImportReport> import_kernel(Ports& ports, const KernelImportRequest& request,

@@ -25,8 +25,8 @@ struct RemovedKernel {
   std::vector<std::string> used_by;  // VMs that still boot with the object
 };
 
-// Removes names, all of them or none. Objects stay as long as a VM boots with them and go with `gc`.
-// kNotFound; kConflict with `strict` when a VM boots with one.
+// Removes names, all of them or none. Objects stay as long as a VM boots with them and go with
+// `gc`. kNotFound; kConflict with `strict` when a VM boots with one.
 Result<std::vector<RemovedKernel>> remove_kernels(Ports& ports,
                                                   const std::vector<std::string>& names,
                                                   bool strict);

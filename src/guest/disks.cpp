@@ -47,7 +47,7 @@ std::string choose_disk(const std::vector<SeenDisk>& seen, const DiskRef& wanted
   for (const SeenDisk& disk : seen) {
     if (disk.serial == serial) return disk.name;
   }
-  const std::string name = virtio_disk_name(wanted.index);
+  std::string name = virtio_disk_name(wanted.index);
   for (const SeenDisk& disk : seen) {
     if (disk.name == name && !has_own_serial(disk)) return name;
   }

@@ -35,7 +35,7 @@ struct BootFile {
 struct Image {
   std::string name;       // as typed by the user; the key
   std::string canonical;  // registry/repository:tag; two names with the same one are one image
-  std::string digest;     // sha256:…, the ID: of the manifest, or as spec 02 §8.4 for a plain tar
+  std::string digest;  // sha256:…, the ID: of the manifest, or as spec 02 §8.4 for a plain tar
   std::string type = "oci";
   std::string architecture;         // GOARCH: amd64, arm64
   std::vector<std::string> layers;  // diff_ids "sha256:…", bottom first, as in the image

@@ -17,9 +17,8 @@ bool is_alnum(char c) {
 Result<void> check_kernel_name(std::string_view name) {
   constexpr std::size_t kLongest = 63;
   bool good = !name.empty() && name.size() <= kLongest && is_alnum(name[0]) &&
-              std::all_of(name.begin(), name.end(), [](char c) {
-                return is_alnum(c) || c == '.' || c == '_' || c == '-';
-              });
+              std::all_of(name.begin(), name.end(),
+                          [](char c) { return is_alnum(c) || c == '.' || c == '_' || c == '-'; });
   if (good) return {};
   return fail(ErrorKind::kInvalid,
               "invalid kernel name \"{}\": 1-63 letters, digits, '.', '_' or '-', starting with a "

@@ -9,6 +9,9 @@ namespace {
 
 constexpr int kMasterFdOfVmm = 3;
 
+// Whoever asks whether a shim lives holds a shared lock for a moment.
+constexpr int kLockPatienceMs = 50;
+
 // Finds the VMM of the identity file; kGone when there is none of this boot.
 Started find_vmm(Shim& shim) {
   if (Outcome outcome = read_identity(shim.vm_dir.get(), shim.identity); !outcome.ok) {
@@ -49,7 +52,7 @@ Outcome take_over(Shim& shim) {
 
 Started adopt(Shim& shim, const char* vm_dir) {
   if (Outcome outcome = open_vm(shim, vm_dir); !outcome.ok) return started(outcome);
-  if (Started lock = take_lock(shim, 0); lock.start != Start::kServing) return lock;
+  if (Started lock = take_lock(shim, kLockPatienceMs); lock.start != Start::kServing) return lock;
   if (Started found = find_vmm(shim); found.start != Start::kServing) return found;
   const Outcome outcome = take_over(shim);
   if (outcome.ok) return {};

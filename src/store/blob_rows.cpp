@@ -43,18 +43,18 @@ Result<std::vector<model::Blob>> list_blobs(Db& db) {
 }
 
 Result<std::vector<model::Blob>> ready_blobs(Db& db, const std::string& prefix) {
-  Statement query = COCOON_TRY(db.prepare(fmt::format(
-      "SELECT {} FROM blobs WHERE id >= ?1 AND id < ?2 AND state = 'ready' ORDER BY id",
-      kColumns)));
+  Statement query = COCOON_TRY(db.prepare(
+      fmt::format("SELECT {} FROM blobs WHERE id >= ?1 AND id < ?2 AND state = 'ready' ORDER BY id",
+                  kColumns)));
   query.bind(1, prefix).bind(2, prefix + "~");  // '~' sorts after all that stands in an ID
   return read_blobs(std::move(query));
 }
 
 Result<void> put_pending_blob(Db& db, const model::Blob& blob) {
-  Statement put = COCOON_TRY(
-      db.prepare("INSERT INTO blobs (id, kind, state, file, created_at, record) "
-                 "VALUES (?1, ?2, 'pending', ?3, ?4, ?5) "
-                 "ON CONFLICT (id) DO UPDATE SET state = 'pending', record = ?5"));
+  Statement put =
+      COCOON_TRY(db.prepare("INSERT INTO blobs (id, kind, state, file, created_at, record) "
+                            "VALUES (?1, ?2, 'pending', ?3, ?4, ?5) "
+                            "ON CONFLICT (id) DO UPDATE SET state = 'pending', record = ?5"));
   put.bind(1, blob.id).bind(2, blob.kind).bind(3, blob.file).bind(4, blob.created_at);
   put.bind(5, model::to_blob_record(blob).dump());
   COCOON_TRY(put.run(), "reserve blob {}", blob.id);
@@ -62,9 +62,9 @@ Result<void> put_pending_blob(Db& db, const model::Blob& blob) {
 }
 
 Result<void> set_blob_ready(Db& db, const model::Blob& blob) {
-  Statement update = COCOON_TRY(
-      db.prepare("UPDATE blobs SET state = 'ready', size = ?2, sha256 = ?3, record = ?4 "
-                 "WHERE id = ?1 AND state = 'pending'"));
+  Statement update =
+      COCOON_TRY(db.prepare("UPDATE blobs SET state = 'ready', size = ?2, sha256 = ?3, record = ?4 "
+                            "WHERE id = ?1 AND state = 'pending'"));
   update.bind(1, blob.id).bind(2, blob.size).bind(3, blob.sha256);
   update.bind(4, model::to_blob_record(blob).dump());
   COCOON_TRY(update.run(), "publish blob {}", blob.id);
@@ -73,10 +73,10 @@ Result<void> set_blob_ready(Db& db, const model::Blob& blob) {
 }
 
 Result<bool> blob_in_use(Db& db, const std::string& id) {
-  Statement query = COCOON_TRY(
-      db.prepare("SELECT EXISTS (SELECT 1 FROM image_blobs WHERE blob_id = ?1) "
-                 "OR EXISTS (SELECT 1 FROM vm_blobs WHERE blob_id = ?1) "
-                 "OR EXISTS (SELECT 1 FROM kernels WHERE modules_blob = ?1)"));
+  Statement query =
+      COCOON_TRY(db.prepare("SELECT EXISTS (SELECT 1 FROM image_blobs WHERE blob_id = ?1) "
+                            "OR EXISTS (SELECT 1 FROM vm_blobs WHERE blob_id = ?1) "
+                            "OR EXISTS (SELECT 1 FROM kernels WHERE modules_blob = ?1)"));
   query.bind(1, id);
   COCOON_TRY(query.step());
   return query.number(0) != 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blob records (design §5). Who writes: only the holder of the blob's exclusive lock. Functions that
-// change rows expect the caller's transaction or stand alone as one statement.
+// Blob records (design §5). Who writes: only the holder of the blob's exclusive lock. Functions
+// that change rows expect the caller's transaction or stand alone as one statement.
 #pragma once
 
 #include <optional>
@@ -20,7 +20,8 @@ Result<std::vector<model::Blob>> list_blobs(Db& db);
 // Ready blobs whose ID starts with `prefix`, by ID.
 Result<std::vector<model::Blob>> ready_blobs(Db& db, const std::string& prefix);
 
-// Writes a `pending` row, new or over what a dead importer left (or a ready one whose file is gone).
+// Writes a `pending` row, new or over what a dead importer left (or a ready one whose file is
+// gone).
 Result<void> put_pending_blob(Db& db, const model::Blob& blob);
 
 // Turns the pending row into a `ready` one with these facts. kInternal when there is no such row.

@@ -21,9 +21,9 @@ Result<std::vector<model::Image>> read_all(Statement query) {
 }
 
 Result<void> pin_blob(Db& db, const std::string& image, const std::string& blob) {
-  Statement insert = COCOON_TRY(
-      db.prepare("INSERT INTO image_blobs (image, blob_id) "
-                 "SELECT ?1, id FROM blobs WHERE id = ?2 AND state = 'ready'"));
+  Statement insert =
+      COCOON_TRY(db.prepare("INSERT INTO image_blobs (image, blob_id) "
+                            "SELECT ?1, id FROM blobs WHERE id = ?2 AND state = 'ready'"));
   insert.bind(1, image).bind(2, blob);
   COCOON_TRY(insert.run());
   if (db.changes() == 0) return fail(ErrorKind::kNotFound, "blob {} is not ready", blob);
@@ -45,8 +45,8 @@ Result<std::optional<model::Image>> get_image_by_canonical(Db& db, std::string_v
 }
 
 Result<std::vector<model::Image>> images_by_digest(Db& db, const std::string& prefix) {
-  Statement query = COCOON_TRY(db.prepare(
-      "SELECT record FROM images WHERE digest >= ?1 AND digest < ?2 ORDER BY name"));
+  Statement query = COCOON_TRY(
+      db.prepare("SELECT record FROM images WHERE digest >= ?1 AND digest < ?2 ORDER BY name"));
   query.bind(1, prefix).bind(2, prefix + "~");
   return read_all(std::move(query));
 }
@@ -57,8 +57,7 @@ Result<std::vector<model::Image>> list_images(Db& db) {
 }
 
 Result<void> put_image(Db& db, const model::Image& image) {
-  Statement erase =
-      COCOON_TRY(db.prepare("DELETE FROM images WHERE canonical = ?1 OR name = ?2"));
+  Statement erase = COCOON_TRY(db.prepare("DELETE FROM images WHERE canonical = ?1 OR name = ?2"));
   erase.bind(1, image.canonical).bind(2, image.name);
   COCOON_TRY(erase.run(), "replace image \"{}\"", image.name);
   Statement insert = COCOON_TRY(
@@ -80,11 +79,11 @@ Result<bool> delete_image(Db& db, const std::string& name) {
 }
 
 Result<std::vector<std::string>> vms_using_image(Db& db, const std::string& name) {
-  Statement query = COCOON_TRY(
-      db.prepare("SELECT DISTINCT vms.name FROM vms "
-                 "JOIN vm_blobs ON vm_blobs.vm_id = vms.id "
-                 "JOIN image_blobs ON image_blobs.blob_id = vm_blobs.blob_id "
-                 "WHERE image_blobs.image = ?1 ORDER BY vms.name"));
+  Statement query =
+      COCOON_TRY(db.prepare("SELECT DISTINCT vms.name FROM vms "
+                            "JOIN vm_blobs ON vm_blobs.vm_id = vms.id "
+                            "JOIN image_blobs ON image_blobs.blob_id = vm_blobs.blob_id "
+                            "WHERE image_blobs.image = ?1 ORDER BY vms.name"));
   query.bind(1, name);
   std::vector<std::string> names;
   while (COCOON_TRY(query.step())) names.push_back(query.text(0));

@@ -25,8 +25,8 @@ Result<bool> run_counted(Db& db, Statement statement) {
 }  // namespace
 
 Result<std::optional<model::Kernel>> get_kernel(Db& db, const std::string& id) {
-  Statement query = COCOON_TRY(
-      db.prepare("SELECT record FROM kernels WHERE id = ?1 AND state = 'ready'"));
+  Statement query =
+      COCOON_TRY(db.prepare("SELECT record FROM kernels WHERE id = ?1 AND state = 'ready'"));
   query.bind(1, id);
   if (!COCOON_TRY(query.step())) return std::optional<model::Kernel>();
   auto json = COCOON_TRY(query.json(0), "kernel {}", id);
@@ -59,9 +59,9 @@ Result<void> put_pending_kernel(Db& db, const model::Kernel& kernel) {
 }
 
 Result<void> set_kernel_ready(Db& db, const model::Kernel& kernel) {
-  Statement update = COCOON_TRY(
-      db.prepare("UPDATE kernels SET state = 'ready', record = ?2 "
-                 "WHERE id = ?1 AND state = 'pending'"));
+  Statement update =
+      COCOON_TRY(db.prepare("UPDATE kernels SET state = 'ready', record = ?2 "
+                            "WHERE id = ?1 AND state = 'pending'"));
   update.bind(1, kernel.id).bind(2, model::to_stored_json(kernel).dump());
   bool found = COCOON_TRY(run_counted(db, std::move(update)), "publish kernel {}", kernel.id);
   if (!found) return fail(ErrorKind::kInternal, "kernel {} lost its row", kernel.id);
@@ -81,17 +81,16 @@ Result<void> put_kernel_name(Db& db, const std::string& name, const std::string&
 }
 
 Result<std::optional<model::KernelName>> get_kernel_name(Db& db, const std::string& name) {
-  Statement query = COCOON_TRY(db.prepare(fmt::format(
-      "{} WHERE {}", kNamed,
-      name.empty() ? "kernel_names.is_default = 1" : "kernel_names.name = ?1")));
+  Statement query = COCOON_TRY(db.prepare(
+      fmt::format("{} WHERE {}", kNamed,
+                  name.empty() ? "kernel_names.is_default = 1" : "kernel_names.name = ?1")));
   if (!name.empty()) query.bind(1, name);
   if (!COCOON_TRY(query.step())) return std::optional<model::KernelName>();
   return std::optional<model::KernelName>(COCOON_TRY(read_named(query)));
 }
 
 Result<std::vector<model::KernelName>> list_kernel_names(Db& db) {
-  Statement query =
-      COCOON_TRY(db.prepare(fmt::format("{} ORDER BY kernel_names.name", kNamed)));
+  Statement query = COCOON_TRY(db.prepare(fmt::format("{} ORDER BY kernel_names.name", kNamed)));
   std::vector<model::KernelName> names;
   while (COCOON_TRY(query.step())) names.push_back(COCOON_TRY(read_named(query)));
   return names;
@@ -121,9 +120,9 @@ Result<std::vector<std::string>> vms_using_kernel(Db& db, const std::string& id)
 }
 
 Result<bool> kernel_in_use(Db& db, const std::string& id) {
-  Statement query = COCOON_TRY(
-      db.prepare("SELECT EXISTS (SELECT 1 FROM kernel_names WHERE kernel_id = ?1) "
-                 "OR EXISTS (SELECT 1 FROM vms WHERE kernel_id = ?1)"));
+  Statement query =
+      COCOON_TRY(db.prepare("SELECT EXISTS (SELECT 1 FROM kernel_names WHERE kernel_id = ?1) "
+                            "OR EXISTS (SELECT 1 FROM vms WHERE kernel_id = ?1)"));
   query.bind(1, id);
   COCOON_TRY(query.step());
   return query.number(0) != 0;

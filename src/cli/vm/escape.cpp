@@ -23,7 +23,7 @@ Result<char> parse_escape_char(std::string_view text) {
   char escape = 0;
   if (text.size() == 2 && text[0] == '^') {
     escape = control_of(text[1]);
-  } else if (text.size() == 1) {
+  } else if (text.size() == 1 && text[0] != '^') {
     escape = text[0];
   }
   // NUL, and what a terminal sends for Enter and Backspace, can be no escape character.

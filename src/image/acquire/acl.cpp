@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/acquire/acl.h"
 
+#include <archive.h>
+#include <archive_entry.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <tuple>
-
-#include <archive.h>
-#include <archive_entry.h>
 
 namespace cocoon::image {
 namespace {

@@ -93,8 +93,7 @@ Result<BlobLease> BlobStore::ensure(model::Blob blob, const store::fs::path& scr
 }
 
 // True when the blob is new and ready now; false when somebody else has the lock or was first.
-Result<bool> BlobStore::make(model::Blob blob, const store::fs::path& scratch,
-                             const Maker& maker) {
+Result<bool> BlobStore::make(model::Blob blob, const store::fs::path& scratch, const Maker& maker) {
   auto lock = COCOON_TRY(try_lock(paths_.lock("blob", blob.id), FileLock::Mode::kExclusive),
                          "lock blob {}", blob.id);
   if (!lock) return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Making blobs: each once, by one process, visible only when complete, and never taken away from the
-// import that counts on it (design §5).
+// Making blobs: each once, by one process, visible only when complete, and never taken away from
+// the import that counts on it (design §5).
 #pragma once
 
 #include <functional>

@@ -32,8 +32,7 @@ Tree overlay(const std::vector<std::vector<BootEntry>>& layers) {
       }
     }
     for (const BootEntry& entry : layer) {
-      bool object =
-          entry.type == BootEntry::Type::kFile || entry.type == BootEntry::Type::kSymlink;
+      bool object = entry.type == BootEntry::Type::kFile || entry.type == BootEntry::Type::kSymlink;
       if (object) tree[entry.path] = entry;
     }
   }

@@ -18,9 +18,7 @@ struct BootName {
 // What the file at this path of an image is, by its name alone (spec 02 §5.6, §17 B13).
 std::optional<BootName> parse_boot_name(std::string_view path);
 
-inline bool is_boot_name(std::string_view path) {
-  return parse_boot_name(path).has_value();
-}
+inline bool is_boot_name(std::string_view path) { return parse_boot_name(path).has_value(); }
 
 // Is it a directory in which boot files may lie, or one above such a directory?
 bool is_boot_directory(std::string_view path);

@@ -24,8 +24,8 @@ Result<std::unique_ptr<FileSource>> FileSource::open(const sys::fs::path& path) 
   if (!S_ISREG(info.st_mode)) {
     return fail(ErrorKind::kInvalid, "{} is not a regular file", path.native());
   }
-  return std::make_unique<FileSource>(std::make_shared<sys::UniqueFd>(std::move(fd)),
-                                      path.native(), info.st_size);
+  return std::make_unique<FileSource>(std::make_shared<sys::UniqueFd>(std::move(fd)), path.native(),
+                                      info.st_size);
 }
 
 std::unique_ptr<FileSource> FileSource::again() const {

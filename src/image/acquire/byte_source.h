@@ -119,8 +119,8 @@ enum class Compression { kNone, kGzip, kZstd, kXz, kBzip2 };
 // By the first bytes, never by a name or media type (spec 02 §5.4); needs 6 bytes at most.
 Compression sniff_compression(std::string_view head);
 
-// The stream unpacked when it is gzip or zstd (xz only with `allow_xz`), else as it is. kUnsupported
-// for other compressions. Damage shows up while reading, as kCorrupt.
+// The stream unpacked when it is gzip or zstd (xz only with `allow_xz`), else as it is.
+// kUnsupported for other compressions. Damage shows up while reading, as kCorrupt.
 Result<SourcePtr> decompress(SourcePtr source, bool allow_xz = false);
 
 }  // namespace cocoon::image

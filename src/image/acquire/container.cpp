@@ -73,14 +73,17 @@ Result<TarContents> look_into_tar(FileSource& tar) {
   TarContents contents;
   bool index = false;
   bool layout = false;
-  TarReader reader = COCOON_TRY(TarReader::open(tar));
+  auto refuse = [&](Error error) -> Failure {
+    // Damage before the first entry: it never was a tar.
+    if (!contents.empty || error.kind != ErrorKind::kCorrupt) return pass(std::move(error));
+    return fail(ErrorKind::kInvalid,
+                "neither a tar archive nor an OCI layout (plain, gzip or zstd)");
+  };
+  auto reader = TarReader::open(tar);
+  if (!reader) return refuse(std::move(reader).error());
   while (true) {
-    auto entry = reader.next();
-    if (!entry && contents.empty && entry.error().kind == ErrorKind::kCorrupt) {
-      return fail(ErrorKind::kInvalid,
-                  "neither a tar archive nor an OCI layout (plain, gzip or zstd)");
-    }
-    if (!entry) return pass(std::move(entry).error());
+    auto entry = reader->next();
+    if (!entry) return refuse(std::move(entry).error());
     if (!*entry) break;
     contents.empty = false;
     if ((*entry)->type != TarEntry::Type::kFile) continue;

@@ -69,8 +69,8 @@ Result<BlobLease> Converter::convert(const std::string& digest, std::string_view
     sys::TempDir dir = COCOON_TRY(sys::TempDir::create(settings_.work, "stage-"));
     StagingTree tree = COCOON_TRY(stage(dir.path() / "rootfs"));
     made.boot = COCOON_TRY(scan_boot_entries(tree.root_fd()));
-    ErofsJob job{order.file, dir.path(), uuid_v5(digest), tree.newest(), false,
-                 {order.lock_fd, settings_.work_lock_fd}};
+    ErofsJob job{order.file,    dir.path(), uuid_v5(digest),
+                 tree.newest(), false,      {order.lock_fd, settings_.work_lock_fd}};
     COCOON_TRY(build_erofs(*tool_, job, tree.path()));
     sys::side_effect("make erofs");
     COCOON_TRY(stash_boot_files(tree.root_fd(), made.boot, stash()));
@@ -146,15 +146,13 @@ Result<void> Converter::restage(const std::string& sha256, const std::vector<Lay
     return sys::exists(stash() / sha256);
   };
   if (are_merged) {
-    COCOON_TRY(keep([&](const sys::fs::path& dir) {
-      return stage_merged(inputs, dir, settings_.limits);
-    }));
+    COCOON_TRY(keep(
+        [&](const sys::fs::path& dir) { return stage_merged(inputs, dir, settings_.limits); }));
     return {};
   }
   for (auto input = inputs.rbegin(); input != inputs.rend(); ++input) {
-    bool found = COCOON_TRY(keep([&](const sys::fs::path& dir) {
-      return stage_layer(*input, dir, settings_.limits);
-    }));
+    bool found = COCOON_TRY(
+        keep([&](const sys::fs::path& dir) { return stage_layer(*input, dir, settings_.limits); }));
     if (found) return {};
   }
   return {};
@@ -170,8 +168,8 @@ Result<BlobLease> Converter::boot_file(const model::BootEntry& entry,
     if (!sys::exists(kept)) COCOON_TRY(restage(entry.sha256, inputs, are_merged));
     return sys::rename_path(kept, order.file);
   };
-  auto lease = COCOON_TRY(blobs_.ensure(std::move(blob), settings_.work, make), "keep {}",
-                          entry.path);
+  auto lease =
+      COCOON_TRY(blobs_.ensure(std::move(blob), settings_.work, make), "keep {}", entry.path);
   if (lease.blob.sha256 != entry.sha256) {
     return fail(ErrorKind::kInternal, "{} changed on its way", entry.path);
   }

@@ -27,7 +27,7 @@ struct Progress {
   std::string_view phase;  // read, layer, merge, boot, commit
   std::size_t done = 0;    // layers
   std::size_t total = 0;
-  std::string text;        // one line
+  std::string text;  // one line
 };
 // Called from several threads, one at a time.
 using ProgressSink = std::function<void(const Progress&)>;

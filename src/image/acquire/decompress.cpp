@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // gzip goes through zlib itself, since libarchive does not check the CRC in a gzip trailer and a
 // damaged plain tar has no other checksum; zstd and xz go through libarchive's raw format.
-#include <algorithm>
-#include <optional>
-
 #include <archive.h>
 #include <archive_entry.h>
 #include <zlib.h>
+
+#include <algorithm>
+#include <optional>
 
 #include "image/acquire/byte_source.h"
 

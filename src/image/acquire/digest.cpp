@@ -22,9 +22,7 @@ std::string digest_bytes(const EVP_MD* algorithm, std::string_view bytes) {
 
 }  // namespace
 
-void Sha256::Free::operator()(evp_md_ctx_st* context) const {
-  EVP_MD_CTX_free(context);
-}
+void Sha256::Free::operator()(evp_md_ctx_st* context) const { EVP_MD_CTX_free(context); }
 
 Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
   EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr);
@@ -43,9 +41,7 @@ std::string Sha256::finish() {
   return to_hex({reinterpret_cast<const char*>(out.data()), size});
 }
 
-std::string sha256_hex(std::string_view bytes) {
-  return to_hex(digest_bytes(EVP_sha256(), bytes));
-}
+std::string sha256_hex(std::string_view bytes) { return to_hex(digest_bytes(EVP_sha256(), bytes)); }
 
 Result<std::string> sha256_file(const sys::fs::path& path) {
   sys::UniqueFd fd = COCOON_TRY(sys::open_file(path, O_RDONLY | O_NOFOLLOW));
@@ -63,8 +59,8 @@ Result<std::string> sha256_file(const sys::fs::path& path) {
 
 std::string uuid_v5(std::string_view name) {
   // Namespace URL, 6ba7b811-9dad-11d1-80b4-00c04fd430c8.
-  constexpr std::string_view kNamespace("\x6b\xa7\xb8\x11\x9d\xad\x11\xd1\x80\xb4\x00\xc0\x4f\xd4\x30\xc8",
-                                        16);
+  constexpr std::string_view kNamespace(
+      "\x6b\xa7\xb8\x11\x9d\xad\x11\xd1\x80\xb4\x00\xc0\x4f\xd4\x30\xc8", 16);
   std::string bytes = digest_bytes(EVP_sha1(), std::string(kNamespace) + std::string(name));
   bytes.resize(16);
   bytes[6] = static_cast<char>((bytes[6] & 0x0f) | 0x50);
@@ -77,8 +73,8 @@ std::string uuid_v5(std::string_view name) {
 std::string chain_id(const std::vector<std::string>& diff_ids) {
   std::string chain;
   for (const std::string& diff_id : diff_ids) {
-    chain = chain.empty() ? diff_id
-                          : sha256_hex(fmt::format("sha256:{} sha256:{}", chain, diff_id));
+    chain =
+        chain.empty() ? diff_id : sha256_hex(fmt::format("sha256:{} sha256:{}", chain, diff_id));
   }
   return chain;
 }

@@ -45,7 +45,7 @@ struct OciDocument {
 };
 
 struct DockerImage {
-  std::string config;               // member name
+  std::string config;  // member name
   std::vector<std::string> tags;
   std::vector<std::string> layers;  // member names, bottom first
 };

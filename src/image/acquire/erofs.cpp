@@ -96,8 +96,8 @@ Result<void> check_output(const ErofsJob& job) {
   // struct erofs_super_block at 1024: magic first, UUID at its offset 48.
   std::array<char, 64> block{};
   constexpr std::string_view kMagic("\xe2\xe1\xf5\xe0", 4);
-  bool read = pread(fd.get(), block.data(), block.size(), 1024) ==
-              static_cast<ssize_t>(block.size());
+  bool read =
+      pread(fd.get(), block.data(), block.size(), 1024) == static_cast<ssize_t>(block.size());
   std::string uuid;
   for (char c : job.uuid) {
     if (c != '-') uuid += c;
@@ -107,6 +107,21 @@ Result<void> check_output(const ErofsJob& job) {
     return fail(ErrorKind::kInternal, "mkfs.erofs made something else than asked for");
   }
   return {};
+}
+
+// What mkfs.erofs says to these options, whatever its exit status.
+Result<std::string> output_of(std::vector<std::string> args) {
+  sys::Pipe pipe = COCOON_TRY(sys::make_pipe());
+  sys::SpawnSpec spec;
+  spec.program = ErofsTool{}.program;
+  spec.args = std::move(args);
+  spec.fds = {{pipe.write_end.get(), 1}, {pipe.write_end.get(), 2}};
+  sys::Child child = COCOON_TRY(sys::spawn(spec));
+  pipe.write_end.reset();
+  constexpr std::size_t kLongest = std::size_t{1} << 20;
+  std::string text = COCOON_TRY(sys::read_fd(pipe.read_end.get(), kLongest));
+  COCOON_TRY(child.wait(deadline_in(Milliseconds(20'000))));
+  return text;
 }
 
 // Hands the stream to the program; a broken pipe is the program's own failure, told by its status.
@@ -129,9 +144,7 @@ std::string ErofsTool::staged_id() const {
   return fmt::format("staged{}-{}", has_mkfs_time ? 2 : 1, id_text(compression));
 }
 
-std::string ErofsTool::tar_id() const {
-  return "tar1-" + id_text(compression);
-}
+std::string ErofsTool::tar_id() const { return "tar1-" + id_text(compression); }
 
 Result<ErofsTool> parse_erofs_help(const std::string& text, const std::string& compression) {
   ErofsTool tool;
@@ -143,10 +156,10 @@ Result<ErofsTool> parse_erofs_help(const std::string& text, const std::string& c
   tool.has_mkfs_time = has("--mkfs-time");
   tool.has_tar = has("--tar") && has("--aufs") && version >= Version{1, 8, 9};
   std::string algorithm = compression.substr(0, compression.find(','));
-  bool known = compression == "none" ||
-               (algorithm.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") ==
-                    std::string::npos &&
-                !algorithm.empty() && has(algorithm));
+  bool known =
+      compression == "none" ||
+      (algorithm.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789") == std::string::npos &&
+       !algorithm.empty() && has(algorithm));
   if (!known) {
     return fail(ErrorKind::kInvalid, "erofs_compression: mkfs.erofs {} does not know \"{}\"",
                 tool.version, compression);
@@ -155,21 +168,14 @@ Result<ErofsTool> parse_erofs_help(const std::string& text, const std::string& c
 }
 
 Result<ErofsTool> probe_erofs(const std::string& compression) {
-  ErofsTool unknown;
-  sys::SpawnSpec spec;
-  spec.program = unknown.program;
-  spec.args = {"--help"};
-  constexpr Milliseconds kQuick(20'000);
-  auto help = sys::run_program(spec, kQuick);
+  auto help = output_of({"--help"});
   if (!help && help.error().kind == ErrorKind::kNotFound) {
     return fail(ErrorKind::kUnsupported,
                 "mkfs.erofs is not installed (package erofs-utils): images cannot be imported");
   }
   if (!help) return pass(std::move(help).error(), "ask mkfs.erofs what it can do");
-  if (find_version(*help).empty()) {
-    spec.args = {"-V"};  // newer ones print their version only there
-    *help += COCOON_TRY(sys::run_program(spec, kQuick), "ask mkfs.erofs for its version");
-  }
+  // 1.5 does not know -V either, but prints its version before it says so.
+  *help += COCOON_TRY(output_of({"-V"}), "ask mkfs.erofs for its version");
   return parse_erofs_help(*help, compression);
 }
 

@@ -37,11 +37,11 @@ Result<ErofsTool> probe_erofs(const std::string& compression);
 Result<ErofsTool> parse_erofs_help(const std::string& text, const std::string& compression);
 
 struct ErofsJob {
-  sys::fs::path output;    // must not exist
-  sys::fs::path work;      // for temporary files of the program
+  sys::fs::path output;  // must not exist
+  sys::fs::path work;    // for temporary files of the program
   std::string uuid;
-  std::int64_t newest = 0;  // seconds: build time, and the latest time of any file
-  bool no_times = false;    // every file gets time 0, and smaller inodes
+  std::int64_t newest = 0;     // seconds: build time, and the latest time of any file
+  bool no_times = false;       // every file gets time 0, and smaller inodes
   std::vector<int> keep_open;  // lock descriptors that the program inherits
 };
 

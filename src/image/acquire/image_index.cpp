@@ -13,13 +13,9 @@ namespace {
 constexpr int kDeepestIndex = 4;
 constexpr std::size_t kMostDocuments = 256;
 
-std::string blob_name(const std::string& digest) {
-  return "blobs/sha256/" + digest;
-}
+std::string blob_name(const std::string& digest) { return "blobs/sha256/" + digest; }
 
-std::string short_digest(const std::string& digest) {
-  return digest.substr(0, 12);
-}
+std::string short_digest(const std::string& digest) { return digest.substr(0, 12); }
 
 Result<std::string> read_verified(const Container& container, const Descriptor& descriptor) {
   auto text = COCOON_TRY(container.read(blob_name(descriptor.digest), kMaxDocument));
@@ -65,7 +61,8 @@ Result<std::size_t> choose(const std::vector<std::vector<std::string>>& names,
   if (fitting.size() == 1) return fitting[0];
   return fail(ErrorKind::kInvalid,
               "there are {} images in it ({}): name the import like the one that is meant",
-              names.size(), all.empty() ? "without names" : fmt::format("{}", fmt::join(all, ", ")));
+              names.size(),
+              all.empty() ? "without names" : fmt::format("{}", fmt::join(all, ", ")));
 }
 
 // Walks an index and the indexes inside it.
@@ -161,8 +158,8 @@ Result<ImageInput> read_oci_layout(const std::shared_ptr<Container>& container,
     return fail(ErrorKind::kCorrupt, "the layout holds no image");
   }
   if (walk.found().empty()) {
-    return fail(ErrorKind::kUnsupported, "the image is made for {}, this host is {}",
-                walk.others(), to_text(host_platform()));
+    return fail(ErrorKind::kUnsupported, "the image is made for {}, this host is {}", walk.others(),
+                to_text(host_platform()));
   }
   std::vector<std::vector<std::string>> names;
   for (const auto& found : walk.found()) names.push_back(found.descriptor.names);

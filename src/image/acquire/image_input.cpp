@@ -20,7 +20,7 @@ constexpr std::string_view kStandardInput = "-";
 struct PlainFile {
   std::string label;
   std::unique_ptr<FileSource> file;
-  std::string digest;        // hex; empty: not computed yet
+  std::string digest;  // hex; empty: not computed yet
   bool ends_like_tar = true;
 };
 
@@ -149,8 +149,8 @@ Result<ImageInput> open_image_input(const InputRequest& request) {
   std::vector<PlainFile> opened;
   for (const auto& path : files) {
     COCOON_TRY(sys::check_cancelled());
-    PlainFile plain = COCOON_TRY(open_plain_file(path, request, opened.size()), "read {}",
-                                 path.native());
+    PlainFile plain =
+        COCOON_TRY(open_plain_file(path, request, opened.size()), "read {}", path.native());
     TarContents contents = COCOON_TRY(look_into_tar(*plain.file), "read {}", plain.label);
     plain.file = plain.file->again();
     if (contents.empty) {
@@ -191,13 +191,14 @@ Result<std::unique_ptr<LayerStream>> LayerStream::open(const LayerInput& layer,
 
 Result<void> LayerStream::verify() {
   COCOON_TRY(drain(*plain_));
+  if (stored_ != nullptr) {
+    COCOON_TRY(drain(*stored_));  // what follows the compressed stream belongs to the digest, too
+    if (stored_->count() != stored_size_ || stored_->digest() != stored_digest_) {
+      return fail(ErrorKind::kCorrupt, "its bytes are not those of sha256:{}", stored_digest_);
+    }
+  }
   if (plain_->digest() != diff_id_) {
     return fail(ErrorKind::kCorrupt, "its content is not that of sha256:{}", diff_id_);
-  }
-  if (stored_ == nullptr) return {};
-  COCOON_TRY(drain(*stored_));  // what follows the compressed stream belongs to the digest, too
-  if (stored_->count() != stored_size_ || stored_->digest() != stored_digest_) {
-    return fail(ErrorKind::kCorrupt, "its bytes are not those of sha256:{}", stored_digest_);
   }
   return {};
 }

@@ -23,7 +23,7 @@ struct LayerInput {
   std::string diff_id;  // hex digits of the SHA-256 of the uncompressed tar
   std::string stored;   // the same of the bytes as they stand there; empty: not said
   std::int64_t stored_size = -1;
-  std::string label;    // for messages: "layer 2 of 5 (sha256:0123456789ab)"
+  std::string label;                        // for messages: "layer 2 of 5 (sha256:0123456789ab)"
   std::function<Result<SourcePtr>()> open;  // the bytes as they stand there
 };
 
@@ -38,8 +38,8 @@ struct InputRequest {
   std::string name;                  // chooses among several images in one archive
   std::vector<sys::fs::path> files;  // empty, or one "-": standard input
   int standard_input = 0;
-  sys::fs::path work;                // streams are spooled there
-  std::int64_t max_bytes = 0;        // of a spooled stream
+  sys::fs::path work;          // streams are spooled there
+  std::int64_t max_bytes = 0;  // of a spooled stream
 };
 
 // Reads as much as it takes to know what it is: documents are verified here, layers when they are
@@ -51,7 +51,9 @@ Result<ImageInput> open_image_input(const InputRequest& request);
 class LayerStream : public ByteSource {
  public:
   static Result<std::unique_ptr<LayerStream>> open(const LayerInput& layer, std::int64_t limit);
-  Result<std::size_t> read(char* data, std::size_t size) override { return plain_->read(data, size); }
+  Result<std::size_t> read(char* data, std::size_t size) override {
+    return plain_->read(data, size);
+  }
   // kCorrupt when the bytes are not those that the image promised.
   Result<void> verify();
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/acquire/initramfs.h"
 
-#include <set>
-
 #include <zlib.h>
+
+#include <set>
 
 #include "base/cpio.h"
 

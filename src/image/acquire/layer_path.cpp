@@ -18,7 +18,8 @@ Result<LayerPath> parse_layer_path(std::string_view path) {
   if (path.size() > kLongestPath) {
     return fail(ErrorKind::kCorrupt, "a path of {} bytes: {}…", path.size(), path.substr(0, 60));
   }
-  if (path.find('\0') != std::string_view::npos) return fail(ErrorKind::kCorrupt, "a path with NUL");
+  if (path.find('\0') != std::string_view::npos)
+    return fail(ErrorKind::kCorrupt, "a path with NUL");
   LayerPath out;
   for (std::string_view component : split(path, '/')) {
     if (component.empty() || component == ".") continue;

@@ -15,10 +15,10 @@ constexpr std::size_t kMostModules = 100'000;
 constexpr std::array<std::string_view, 3> kEssential{"virtio_blk", "erofs", "overlay"};
 // For every guest, as far as the kernel has them: transports first.
 constexpr std::array<std::string_view, 18> kAlways{
-    "virtio_pci",  "virtio_mmio", "virtio_blk", "erofs",
-    "overlay",     "ext4",        "virtio_net", "virtio_balloon",
-    "virtio_rng",  "virtio_console", "vsock",   "vmw_vsock_virtio_transport",
-    "button",      "evdev",       "pvpanic",    "pvpanic_pci",
+    "virtio_pci",   "virtio_mmio",    "virtio_blk", "erofs",
+    "overlay",      "ext4",           "virtio_net", "virtio_balloon",
+    "virtio_rng",   "virtio_console", "vsock",      "vmw_vsock_virtio_transport",
+    "button",       "evdev",          "pvpanic",    "pvpanic_pci",
     "pvpanic_mmio", "qemu_fw_cfg"};
 // Loaded only where a disk of the VM has this file system.
 constexpr std::array<std::string_view, 2> kFileSystems{"xfs", "btrfs"};
@@ -71,9 +71,7 @@ Needs parse_aliases(std::string_view text) {
   return aliases;
 }
 
-std::string file_name(std::string_view path) {
-  return module_name(path) + ".ko";
-}
+std::string file_name(std::string_view path) { return module_name(path) + ".ko"; }
 
 }  // namespace
 
@@ -127,13 +125,9 @@ Result<ModuleIndex> ModuleIndex::parse(std::string_view dep, std::string_view bu
   return index;
 }
 
-bool ModuleIndex::has_module(std::string_view name) const {
-  return modules_.contains(name);
-}
+bool ModuleIndex::has_module(std::string_view name) const { return modules_.contains(name); }
 
-bool ModuleIndex::is_builtin(std::string_view name) const {
-  return builtin_.contains(name);
-}
+bool ModuleIndex::is_builtin(std::string_view name) const { return builtin_.contains(name); }
 
 void ModuleIndex::visit(const std::string& name, std::set<std::string>& seen,
                         std::vector<std::string>& out) const {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The index files that depmod makes (modules.dep(5), modprobe.d(5) for softdep), and which modules an
-// initramfs needs. Pure.
+// The index files that depmod makes (modules.dep(5), modprobe.d(5) for softdep), and which modules
+// an initramfs needs. Pure.
 #pragma once
 
 #include <map>
@@ -47,8 +47,8 @@ std::string module_name(std::string_view path);
 // A line of the initramfs's /modules/order: a module, and the file system that it is loaded for
 // (empty: always).
 struct InitramfsModule {
-  std::string path;    // in the module tree
-  std::string file;    // in the initramfs: "virtio_blk.ko"
+  std::string path;  // in the module tree
+  std::string file;  // in the initramfs: "virtio_blk.ko"
   std::string fstype;
   bool operator==(const InitramfsModule&) const = default;
 };

@@ -26,9 +26,7 @@ constexpr int kDeepest = 32;
 using Visitor = std::function<Result<void>(const fs::path& name, const struct stat& info)>;
 
 // Links to the sources that the kernel was built from; they mean nothing elsewhere.
-bool is_build_link(const fs::path& name) {
-  return name == "build" || name == "source";
-}
+bool is_build_link(const fs::path& name) { return name == "build" || name == "source"; }
 
 // Depth first, names sorted: the same tree is always walked in the same order.
 Result<void> walk(const fs::path& root, const fs::path& dir, int depth, const Visitor& visit) {
@@ -54,7 +52,10 @@ Result<std::string> tree_digest(const fs::path& root) {
     if (S_ISREG(info.st_mode)) fact = COCOON_TRY(sha256_file(root / name));
     std::error_code error;
     if (S_ISLNK(info.st_mode)) fact = fs::read_symlink(root / name, error).native();
-    char type = S_ISREG(info.st_mode) ? 'f' : S_ISLNK(info.st_mode) ? 'l' : S_ISDIR(info.st_mode) ? 'd' : 'o';
+    char type = S_ISREG(info.st_mode)   ? 'f'
+                : S_ISLNK(info.st_mode) ? 'l'
+                : S_ISDIR(info.st_mode) ? 'd'
+                                        : 'o';
     if (type == 'o') return {};
     hash.update(fmt::format("{} {}", type, name.native()));
     hash.update(std::string_view("\0", 1));

@@ -12,8 +12,8 @@
 namespace cocoon::image {
 
 struct ModuleTree {
-  sys::fs::path path;   // the directory that holds kernel/ and modules.*
-  std::string digest;   // hex digits, of names, links and contents
+  sys::fs::path path;  // the directory that holds kernel/ and modules.*
+  std::string digest;  // hex digits, of names, links and contents
 };
 
 // Finds the tree in what the user named: the directory itself, or one above it (lib/modules, or the

@@ -57,10 +57,11 @@ Result<void> StagingTree::check_host(const sys::fs::path& dir) {
   good = good && fsetxattr(fd.get(), "trusted.cocoon", "y", 1, 0) == 0;
   if (good) fremovexattr(fd.get(), "trusted.cocoon");
   if (good) return {};
-  return fail(ErrorKind::kUnsupported,
-              "{} cannot hold whiteouts and trusted.* attributes (root on ext4, xfs, btrfs or tmpfs "
-              "is needed): {}",
-              dir.native(), std::strerror(errno));
+  return fail(
+      ErrorKind::kUnsupported,
+      "{} cannot hold whiteouts and trusted.* attributes (root on ext4, xfs, btrfs or tmpfs "
+      "is needed): {}",
+      dir.native(), std::strerror(errno));
 }
 
 Result<StagingTree> StagingTree::create(const sys::fs::path& dir, LayerLimits limits) {

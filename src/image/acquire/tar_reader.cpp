@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/acquire/tar_reader.h"
 
+#include <archive.h>
+#include <archive_entry.h>
 #include <locale.h>
 
 #include <algorithm>
 #include <cstring>
-
-#include <archive.h>
-#include <archive_entry.h>
 
 #include "image/acquire/acl.h"
 #include "image/acquire/layer_path.h"

@@ -20,7 +20,16 @@ struct archive_entry;
 namespace cocoon::image {
 
 struct TarEntry {
-  enum class Type { kFile, kDirectory, kSymlink, kHardlink, kCharDevice, kBlockDevice, kFifo, kOther };
+  enum class Type {
+    kFile,
+    kDirectory,
+    kSymlink,
+    kHardlink,
+    kCharDevice,
+    kBlockDevice,
+    kFifo,
+    kOther
+  };
 
   Type type = Type::kOther;
   std::string path;    // bytes as they stand in the archive
@@ -37,7 +46,8 @@ struct TarEntry {
   std::vector<std::pair<std::string, std::string>> xattrs;
 };
 
-// A character device 0:0: overlayfs' own whiteout, written by engines that keep layers on overlayfs.
+// A character device 0:0: overlayfs' own whiteout, written by engines that keep layers on
+// overlayfs.
 inline bool is_whiteout_device(const TarEntry& entry) {
   return entry.type == TarEntry::Type::kCharDevice && entry.device_major == 0 &&
          entry.device_minor == 0;

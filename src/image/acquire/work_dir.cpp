@@ -12,9 +12,9 @@ Result<WorkDir> WorkDir::create(const store::Paths& paths, std::string_view verb
   COCOON_TRY(sys::make_dirs(paths.temp(), 0700));
   auto gate = COCOON_TRY(lock_work_parent(paths, false), "make a work directory");
   sys::TempDir dir = COCOON_TRY(sys::TempDir::create(paths.temp(), kWorkPrefix));
-  FileLock lock = COCOON_TRY(
-      FileLock::take(dir.path() / kWorkLock, FileLock::Mode::kExclusive, verb, kWait),
-      "make a work directory");
+  FileLock lock =
+      COCOON_TRY(FileLock::take(dir.path() / kWorkLock, FileLock::Mode::kExclusive, verb, kWait),
+                 "make a work directory");
   sys::side_effect("lock work directory");
   return WorkDir(std::move(lock), std::move(dir));
 }

@@ -83,10 +83,12 @@ Result<BootSource> boot_source(store::Db& db, const store::Paths& paths,
     source.disks.push_back(COCOON_TRY(blob_file(db, paths, disk), "image \"{}\"", image.name));
   }
   if (image.kernel) {
-    source.kernel = COCOON_TRY(blob_file(db, paths, image.kernel->blob), "image \"{}\"", image.name);
+    source.kernel =
+        COCOON_TRY(blob_file(db, paths, image.kernel->blob), "image \"{}\"", image.name);
   }
   if (image.initrd) {
-    source.initrd = COCOON_TRY(blob_file(db, paths, image.initrd->blob), "image \"{}\"", image.name);
+    source.initrd =
+        COCOON_TRY(blob_file(db, paths, image.initrd->blob), "image \"{}\"", image.name);
   }
   source.blobs = model::image_blobs(image);
   return source;
@@ -110,8 +112,8 @@ Result<KernelSource> kernel_source(store::Db& db, const store::Paths& paths,
   COCOON_TRY(check_file(source.initramfs, kernel.initramfs_size), "kernel \"{}\"",
              source.named.name);
   if (!kernel.modules_blob.empty()) {
-    source.modules = COCOON_TRY(blob_file(db, paths, kernel.modules_blob), "kernel \"{}\"",
-                                source.named.name);
+    source.modules =
+        COCOON_TRY(blob_file(db, paths, kernel.modules_blob), "kernel \"{}\"", source.named.name);
   }
   return source;
 }

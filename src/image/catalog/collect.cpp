@@ -87,8 +87,8 @@ Result<std::map<std::string, std::string>> blob_candidates(store::Db& db,
   std::set<std::string> known;
   for (const model::Blob& blob : COCOON_TRY(store::list_blobs(db))) {
     known.insert(blob.id);
-    bool used = blob.state == model::BlobState::kReady &&
-                COCOON_TRY(store::blob_in_use(db, blob.id));
+    bool used =
+        blob.state == model::BlobState::kReady && COCOON_TRY(store::blob_in_use(db, blob.id));
     if (!used) candidates[blob.id] = blob.file;
   }
   for (const std::string& name : COCOON_TRY(sys::list_dir(paths.blobs()))) {

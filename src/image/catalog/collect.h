@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The garbage of images and kernels: what dead imports left and what nothing uses any more. The
 // engine's gc decides when; these functions never wait for a live importer and never take anything
-// away from one (design §5): an importer holds a lock on each blob it relies on until a row pins it.
+// away from one (design §5): an importer holds a lock on each blob it relies on until a row pins
+// it.
 #pragma once
 
 #include <cstdint>

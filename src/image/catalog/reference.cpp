@@ -11,13 +11,9 @@ namespace {
 constexpr std::string_view kDigestPrefix = "sha256:";
 constexpr std::string_view kDockerHub = "index.docker.io";
 
-bool is_lower_or_digit(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
+bool is_lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
-bool is_alnum(char c) {
-  return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z');
-}
+bool is_alnum(char c) { return is_lower_or_digit(c) || (c >= 'A' && c <= 'Z'); }
 
 bool all_of(std::string_view text, bool (*rule)(char)) {
   return std::all_of(text.begin(), text.end(), rule);
@@ -72,8 +68,7 @@ std::optional<Reference> parse_repository(std::string_view base) {
 
 std::optional<Reference> parse_tagged(std::string_view text) {
   auto colon = text.rfind(':');
-  bool tagged = colon != std::string_view::npos &&
-                text.find('/', colon) == std::string_view::npos;
+  bool tagged = colon != std::string_view::npos && text.find('/', colon) == std::string_view::npos;
   std::string_view tag = tagged ? text.substr(colon + 1) : "latest";
   if (!is_tag(tag)) return std::nullopt;
   auto out = parse_repository(tagged ? text.substr(0, colon) : text);

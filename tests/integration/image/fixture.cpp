@@ -28,9 +28,9 @@ std::optional<MountedImage> MountedImage::mount(const std::vector<fs::path>& blo
     lower = lower.empty() ? at.native() : at.native() + ":" + lower;
   }
   for (const char* name : {"upper", "work", "merged"}) fs::create_directories(work / name);
-  std::string options = fmt::format(
-      "lowerdir={},upperdir={},workdir={},index=on,redirect_dir=on,metacopy=on,xino=on", lower,
-      (work / "upper").native(), (work / "work").native());
+  std::string options =
+      fmt::format("lowerdir={},upperdir={},workdir={},index=on,redirect_dir=on,metacopy=on,xino=on",
+                  lower, (work / "upper").native(), (work / "work").native());
   out.root_ = work / "merged";
   if (::mount("overlay", out.root_.c_str(), "overlay", 0, options.c_str()) != 0) {
     *why = fmt::format("overlay: {}", std::strerror(errno));

@@ -2,12 +2,13 @@
 // A store in a directory of its own, and EROFS blobs mounted as a guest would.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <sys/mount.h>
 
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "engine/image_import.h"
 #include "store/db.h"
@@ -25,7 +26,8 @@ class MountedImage {
   // Empty when mounting does not work here; `why` says it then.
   static std::optional<MountedImage> mount(const std::vector<fs::path>& blobs_bottom_first,
                                            const fs::path& work, std::string* why);
-  MountedImage(MountedImage&& other) noexcept : mounts_(std::exchange(other.mounts_, {})), root_(other.root_) {}
+  MountedImage(MountedImage&& other) noexcept
+      : mounts_(std::exchange(other.mounts_, {})), root_(other.root_) {}
   MountedImage& operator=(MountedImage&&) = delete;
   ~MountedImage();
   const fs::path& root() const { return root_; }

@@ -150,10 +150,11 @@ TEST_F(Import, EveryCompressionOfEveryKind) {
 
 TEST_F(Import, LayersInsideADockerArchiveMayBeCompressed) {
   std::string inner = layer("a");
-  std::string config = nlohmann::json{
-      {"architecture", image::host_platform().architecture},
-      {"os", "linux"},
-      {"rootfs", {{"diff_ids", {"sha256:" + image::sha256_hex(inner)}}}}}.dump();
+  std::string config =
+      nlohmann::json{{"architecture", image::host_platform().architecture},
+                     {"os", "linux"},
+                     {"rootfs", {{"diff_ids", {"sha256:" + image::sha256_hex(inner)}}}}}
+          .dump();
   std::string manifest = R"([{"Config":"c","RepoTags":null,"Layers":["./l"]}])";
   auto report = import_bytes(
       "app", tar({file("c", config), file("l", gzip(inner)), file("manifest.json", manifest)}));
@@ -165,11 +166,12 @@ TEST_F(Import, OldDockerArchivesLinkLayersThatOccurTwice) {
   std::string digest = "sha256:" + image::sha256_hex(inner);
   std::string config = nlohmann::json{{"architecture", image::host_platform().architecture},
                                       {"os", "linux"},
-                                      {"rootfs", {{"diff_ids", {digest, digest}}}}}.dump();
+                                      {"rootfs", {{"diff_ids", {digest, digest}}}}}
+                           .dump();
   std::string manifest = R"([{"Config":"c","Layers":["1/layer.tar","2/layer.tar"]}])";
-  auto report = import_bytes("app", tar({file("c", config), file("1/layer.tar", inner),
-                                         symlink("2/layer.tar", "../1/layer.tar"),
-                                         file("manifest.json", manifest)}));
+  auto report = import_bytes(
+      "app", tar({file("c", config), file("1/layer.tar", inner),
+                  symlink("2/layer.tar", "../1/layer.tar"), file("manifest.json", manifest)}));
   ASSERT_TRUE(report) << report.error().to_string();
   EXPECT_EQ(report->image.layers.size(), 2U);
   EXPECT_EQ(report->image.disks.size(), 1U);
@@ -203,13 +205,14 @@ TEST_F(Import, SeveralImagesInOneArchiveAreToldApartByName) {
   auto config = [](const std::string& bytes) {
     return nlohmann::json{{"architecture", image::host_platform().architecture},
                           {"os", "linux"},
-                          {"rootfs", {{"diff_ids", {"sha256:" + image::sha256_hex(bytes)}}}}}.dump();
+                          {"rootfs", {{"diff_ids", {"sha256:" + image::sha256_hex(bytes)}}}}}
+        .dump();
   };
   std::string manifest = R"([{"Config":"c1","RepoTags":["one:latest"],"Layers":["l1"]},
                              {"Config":"c2","RepoTags":["two:1.0"],"Layers":["l2"]}])";
-  std::string archive = tar({file("c1", config(layer("a"))), file("c2", config(layer("b"))),
-                             file("l1", layer("a")), file("l2", layer("b")),
-                             file("manifest.json", manifest)});
+  std::string archive =
+      tar({file("c1", config(layer("a"))), file("c2", config(layer("b"))), file("l1", layer("a")),
+           file("l2", layer("b")), file("manifest.json", manifest)});
   auto two = import_bytes("docker.io/library/two:1.0", archive);
   ASSERT_TRUE(two) << two.error().to_string();
   EXPECT_EQ(two->image.layers[0], "sha256:" + image::sha256_hex(layer("b")));
@@ -217,7 +220,8 @@ TEST_F(Import, SeveralImagesInOneArchiveAreToldApartByName) {
 }
 
 TEST_F(Import, KernelAndInitrdInTheImageAreKept) {
-  std::vector<TarItem> base = {directory("boot"), file("boot/vmlinuz-6.1.0-9", "old kernel"),
+  std::vector<TarItem> base = {directory("boot"),
+                               file("boot/vmlinuz-6.1.0-9", "old kernel"),
                                file("boot/initrd.img-6.1.0-9", "old initrd"),
                                file("boot/vmlinuz-6.1.0-18", "kernel"),
                                file("boot/initrd.img-6.1.0-18", "initrd"),
@@ -239,7 +243,8 @@ TEST_F(Import, KernelAndInitrdInTheImageAreKept) {
 }
 
 TEST_F(Import, ABootFileThatGotLostComesBackFromTheInput) {
-  auto archive = docker_archive({tar({file("boot/vmlinuz", "kernel"), file("boot/initrd.img", "i")})});
+  auto archive =
+      docker_archive({tar({file("boot/vmlinuz", "kernel"), file("boot/initrd.img", "i")})});
   auto first = import_bytes("own", archive);
   ASSERT_TRUE(first) << first.error().to_string();
   ASSERT_TRUE(db_->execute("DELETE FROM image_blobs WHERE blob_id LIKE 'boot-%'"));

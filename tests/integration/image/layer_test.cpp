@@ -66,7 +66,7 @@ TEST_F(Layers, WhiteoutsHideLowerFilesOnly) {
   build({{directory("d"), file("d/gone"), file("d/kept", "low"), file("top-gone")},
          {directory("d"), whiteout("d/.wh.gone"), whiteout(".wh.top-gone"), file("d/new")},
          {directory("d"), file("d/kept", "high")}});
-  if (IsSkipped()) return;
+  if (IsSkipped() || HasFailure()) return;
   EXPECT_EQ(names("d"), (Names{"kept", "new"}));
   EXPECT_EQ(content("d/kept"), "high");
   EXPECT_FALSE(sys::exists(at("top-gone")));
@@ -77,40 +77,39 @@ TEST_F(Layers, OpaqueDirectoriesShowOnlyTheirOwn) {
   build({{directory("d"), file("d/old"), directory("d/sub"), file("d/sub/old")},
          {directory("d"), file("d/new"), directory("d/sub"), file("d/sub/new"),
           whiteout("d/.wh..wh..opq")}});
-  if (IsSkipped()) return;
+  if (IsSkipped() || HasFailure()) return;
   EXPECT_EQ(names("d"), (Names{"new", "sub"}));
   EXPECT_EQ(names("d/sub"), Names{"new"});
 }
 
 TEST_F(Layers, RecreatedDirectoriesShowNoOldChild) {
-  build({{directory("d"), file("d/old")},
-         {whiteout(".wh.d"), directory("d"), file("d/new")}});
-  if (IsSkipped()) return;
+  build({{directory("d"), file("d/old")}, {whiteout(".wh.d"), directory("d"), file("d/new")}});
+  if (IsSkipped() || HasFailure()) return;
   EXPECT_EQ(names("d"), Names{"new"});
 }
 
 TEST_F(Layers, AWhiteoutAndAFileOfOneNameIsTheFile) {
   build({{file("f", "old")}, {file("f", "new"), whiteout(".wh.f")}});
-  if (IsSkipped()) return;
+  if (IsSkipped() || HasFailure()) return;
   EXPECT_EQ(content("f"), "new");
   EXPECT_EQ(names("."), Names{"f"});
 }
 
 TEST_F(Layers, WhiteoutsInDirectoriesOfOneLayerAreNoGhosts) {
   build({{file("other")}, {directory("only"), whiteout("only/.wh.never"), file("only/real")}});
-  if (IsSkipped()) return;
+  if (IsSkipped() || HasFailure()) return;
   EXPECT_EQ(names("only"), Names{"real"});
 }
 
 TEST_F(Layers, WhiteoutsOfOverlayBasedEnginesAreWhiteouts) {
   build({{file("gone"), file("kept")}, {device("gone", 0, 0)}});
-  if (IsSkipped()) return;
+  if (IsSkipped() || HasFailure()) return;
   EXPECT_EQ(names("."), Names{"kept"});
 }
 
 TEST_F(Layers, ARootThatIsOpaqueIsTheLowestLayer) {
   build({{file("low")}, {file("middle"), whiteout(".wh..wh..opq")}, {file("top")}});
-  if (IsSkipped()) return;
+  if (IsSkipped() || HasFailure()) return;
   EXPECT_EQ(image_.layers.size(), 3U);
   EXPECT_EQ(image_.disks.size(), 2U);
   EXPECT_EQ(names("."), (Names{"middle", "top"}));
@@ -118,7 +117,7 @@ TEST_F(Layers, ARootThatIsOpaqueIsTheLowestLayer) {
 
 TEST_F(Layers, AufsBookkeepingIsDropped) {
   build({{file("f"), directory(".wh..wh.plnk"), file(".wh..wh.plnk/1.2"), file(".wh..wh.aufs")}});
-  if (IsSkipped()) return;
+  if (IsSkipped() || HasFailure()) return;
   EXPECT_EQ(names("."), Names{"f"});
 }
 
@@ -139,7 +138,7 @@ TEST_F(Layers, KeepsWhatTarCanSay) {
   build({{sticky, file("a", "linked"), hardlink("b", "a"), symlink("l", "/../etc/passwd"), owned,
           capable, acl, fine, device("null", 1, 3), device("disk", 254, 77, '4'),
           device("pipe", 0, 0, '6'), file("tmp/inside", "")}});
-  if (IsSkipped()) return;
+  if (IsSkipped() || HasFailure()) return;
   EXPECT_EQ(info(at("a")).st_ino, info(at("b")).st_ino);
   EXPECT_EQ(info(at("a")).st_nlink, 2U);
   EXPECT_EQ(fs::read_symlink(at("l")), "/../etc/passwd");
@@ -167,14 +166,14 @@ TEST_F(Layers, AttributesOfOverlayfsCannotBeSmuggledIn) {
   redirect.pax["SCHILY.xattr.trusted.overlay.redirect"] = "/secret";
   redirect.pax["SCHILY.xattr.trusted.overlay.opaque"] = "y";
   build({{directory("d"), file("d/low")}, {redirect, file("d/high")}});
-  if (IsSkipped()) return;
+  if (IsSkipped() || HasFailure()) return;
   EXPECT_EQ(names("d"), (Names{"high", "low"}));
 }
 
 TEST_F(Layers, LinksInsideTheLayerAreFollowedInside) {
   build({{directory("usr"), directory("usr/lib"), symlink("lib", "usr/lib"), file("lib/a", "a"),
           symlink("abs", "/usr"), file("abs/b", "b")}});
-  if (IsSkipped()) return;
+  if (IsSkipped() || HasFailure()) return;
   EXPECT_EQ(content("usr/lib/a"), "a");
   EXPECT_EQ(content("usr/b"), "b");
 }
@@ -182,7 +181,7 @@ TEST_F(Layers, LinksInsideTheLayerAreFollowedInside) {
 TEST_F(Layers, TheLastEntryOfANameWins) {
   build({{file("f", "one"), file("f", "two"), directory("d"), file("d/x"), file("d", "now a file"),
           file("g"), directory("g"), file("g/inside")}});
-  if (IsSkipped()) return;
+  if (IsSkipped() || HasFailure()) return;
   EXPECT_EQ(content("f"), "two");
   EXPECT_EQ(content("d"), "now a file");
   EXPECT_EQ(names("g"), Names{"inside"});
@@ -190,13 +189,14 @@ TEST_F(Layers, TheLastEntryOfANameWins) {
 
 TEST_F(Layers, TheSameTreeMergedLooksTheSame) {
   std::vector<std::vector<TarItem>> layers = {
-      {directory("d"), file("d/gone"), file("d/kept"), directory("o"), file("o/old"), file("f", "1"),
-       directory("was-dir"), file("was-dir/x")},
+      {directory("d"), file("d/gone"), file("d/kept"), directory("o"), file("o/old"),
+       file("f", "1"), directory("was-dir"), file("was-dir/x")},
       {whiteout("d/.wh.gone"), whiteout("o/.wh..wh..opq"), directory("o"), file("o/new"),
        file("was-dir", "file")}};
-  for (int i = 2; i < 12; ++i) layers.push_back({file(fmt::format("n{}", i)), file("f", fmt::format("{}", i))});
+  for (int i = 2; i < 12; ++i)
+    layers.push_back({file(fmt::format("n{}", i)), file("f", fmt::format("{}", i))});
   build(layers);
-  if (IsSkipped()) return;
+  if (IsSkipped() || HasFailure()) return;
   EXPECT_EQ(image_.layers.size(), 12U);
   ASSERT_EQ(image_.disks.size(), 1U);
   EXPECT_NE(image_.disks[0].find("-m-"), std::string::npos);
@@ -213,7 +213,8 @@ TEST_F(Layers, BytesDependOnTheLayerOnly) {
   for (const char* name : {"user.b", "user.a", "user.c"}) {
     attributed.pax[std::string("SCHILY.xattr.") + name] = name;
   }
-  std::string layer = tar({directory("d"), file("d/z"), file("d/a", std::string(9000, 'q')), attributed});
+  std::string layer =
+      tar({directory("d"), file("d/z"), file("d/a", std::string(9000, 'q')), attributed});
   auto first = import_bytes("one", layer);
   ASSERT_TRUE(first) << first.error().to_string();
   std::string before = *image::sha256_file(disks(first->image)[0]);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "integration/image/tar_builder.h"
 
-#include <fmt/format.h>
-#include <nlohmann/json.hpp>
+#include <archive.h>
+#include <archive_entry.h>
 
 #include <algorithm>
 #include <cstring>
 
-#include <archive.h>
-#include <archive_entry.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "image/acquire/digest.h"
 #include "image/acquire/documents.h"
@@ -40,9 +40,10 @@ std::string header(const TarItem& item, std::size_t size) {
   put(out, 148, "        ");
   out[156] = item.type;
   put(out, 157, std::string_view(item.link).substr(0, 100));
-  put(out, 257, std::string_view("ustar\0"
-                                 "00",
-                                 8));
+  put(out, 257,
+      std::string_view("ustar\0"
+                       "00",
+                       8));
   put(out, 329, fmt::format("{:07o}", item.major));
   put(out, 337, fmt::format("{:07o}", item.minor));
   unsigned sum = 0;
@@ -93,7 +94,9 @@ std::string image_config(const std::vector<std::string>& layers, const std::stri
 }
 
 json descriptor(const std::string& type, const std::string& bytes) {
-  return {{"mediaType", type}, {"digest", "sha256:" + image::sha256_hex(bytes)}, {"size", bytes.size()}};
+  return {{"mediaType", type},
+          {"digest", "sha256:" + image::sha256_hex(bytes)},
+          {"size", bytes.size()}};
 }
 
 }  // namespace

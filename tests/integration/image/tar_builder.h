@@ -29,9 +29,7 @@ TarItem directory(std::string name, unsigned mode = 0755);
 TarItem symlink(std::string name, std::string target);
 TarItem hardlink(std::string name, std::string target);
 TarItem device(std::string name, unsigned major, unsigned minor, char type = '3');
-inline TarItem whiteout(std::string name) {
-  return file(std::move(name), "");
-}
+inline TarItem whiteout(std::string name) { return file(std::move(name), ""); }
 
 // The archive with its two end blocks.
 std::string tar(const std::vector<TarItem>& items);
@@ -45,7 +43,8 @@ struct DockerOptions {
   std::string config = R"({"Cmd":["/bin/sh"],"Env":["PATH=/bin"]})";
   std::string architecture;  // empty: the host's
 };
-std::string docker_archive(const std::vector<std::string>& layers, const DockerOptions& options = {});
+std::string docker_archive(const std::vector<std::string>& layers,
+                           const DockerOptions& options = {});
 
 // The files of an OCI layout by name.
 struct OciOptions {

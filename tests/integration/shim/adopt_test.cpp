@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -110,6 +113,18 @@ TEST_F(AdoptTest, OneAdopterOnly) {
 TEST_F(AdoptTest, BusyWhileTheLauncherLives) {
   launch({"idle"});
   EXPECT_EQ(start("adopt").report, "error busy");
+}
+
+TEST_F(AdoptTest, AMomentaryProbeOfTheLockIsNotTakenForAShim) {
+  kill_shim(launch({"idle"}));
+  const int probe = ::open((vm_dir_ / "shim.lock").c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_EQ(::flock(probe, LOCK_SH | LOCK_NB), 0);
+  std::thread release([&] {
+    std::this_thread::sleep_for(milliseconds(15));
+    ::close(probe);
+  });
+  EXPECT_TRUE(start("adopt").report.starts_with("adopted "));
+  release.join();
 }
 
 TEST_F(AdoptTest, GoneWritesNothing) {

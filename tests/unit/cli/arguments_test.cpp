@@ -144,7 +144,7 @@ INSTANTIATE_TEST_SUITE_P(
                     ValueForm{"LastWinsAcrossAliases", {"--format=table", "-ojson"}, "json"},
                     ValueForm{"EmptyIsUnset", {"--output="}, ""},
                     ValueForm{"EmptyWord", {"-o", ""}, ""}),
-    [](const auto& info) { return std::string(info.param.label); });
+    [](const auto& one) { return std::string(one.param.label); });
 
 TEST(Arguments, EmptyValueDoesNotEatTheNextWord) {
   for (const Words& words : {Words{"--name=", "a"}, Words{"--name", "", "a"}}) {
@@ -305,7 +305,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{"Choice",
                 {"-o", "xml"},
                 "invalid value \"xml\" for --output: wanted one of json, table"}),
-    [](const auto& info) { return std::string(info.param.label); });
+    [](const auto& one) { return std::string(one.param.label); });
 
 TEST(Arguments, ArityIsChecked) {
   Sample sample;

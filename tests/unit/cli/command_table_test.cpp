@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What holds for every command, and the help texts made from the table.
 #include <set>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -50,7 +51,7 @@ TEST_F(EveryCommand, HasFlagsThatCanBeToldApart) {
   for (const Command& command : program_.commands) {
     std::set<std::string> names;
     std::set<char> shorts;
-    for (const auto* table : {&globals_, &command.flags}) {
+    for (const std::vector<Flag>* table : {&std::as_const(globals_), &command.flags}) {
       for (const Flag& flag : *table) {
         if (!flag.name.empty()) {
           EXPECT_TRUE(names.insert(flag.name).second) << command.path << " --" << flag.name;

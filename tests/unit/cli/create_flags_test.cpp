@@ -114,7 +114,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"CloudUser", {"--user", "me"}, ErrorKind::kUnsupported, "--user me"},
         Refusal{"CloudPassword", {"--password", "pw"}, ErrorKind::kUnsupported, "--password"},
         Refusal{"Windows", {"--windows"}, ErrorKind::kUnsupported, "--windows"}),
-    [](const auto& info) { return std::string(info.param.label); });
+    [](const auto& one) { return std::string(one.param.label); });
 
 TEST(CreateFlags, PasswordIsNeverInAMessage) {
   auto request = request_of({"--password", "se;cret"});

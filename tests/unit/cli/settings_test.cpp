@@ -167,8 +167,8 @@ INSTANTIATE_TEST_SUITE_P(
                           "MAX_LAYER_BYTES=2GiB\nLOG_LEVEL=warn\n"},
         FileCase{"c.dotenv", "root_dir=/r\nstop_timeout_seconds=30\ndns=1.1.1.1,::1\n"
                              "use_firecracker=T\nmax_layer_bytes=2g\nlog.level=2\n"}),
-    [](const auto& info) {
-      std::string name = info.param.name;
+    [](const auto& one) {
+      std::string name = one.param.name;
       return name.substr(2);
     });
 

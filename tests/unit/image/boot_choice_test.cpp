@@ -19,9 +19,7 @@ BootEntry link(const std::string& path, const std::string& target) {
 BootEntry whiteout(const std::string& path) {
   return {BootEntry::Type::kWhiteout, path, "", "", 0};
 }
-BootEntry opaque(const std::string& path) {
-  return {BootEntry::Type::kOpaque, path, "", "", 0};
-}
+BootEntry opaque(const std::string& path) { return {BootEntry::Type::kOpaque, path, "", "", 0}; }
 
 struct Case {
   const char* name;
@@ -47,9 +45,10 @@ TEST_P(Choice, IsWhatBelongsTogether) {
 INSTANTIATE_TEST_SUITE_P(
     All, Choice,
     testing::Values(
-        Case{"Nothing", {{}}, "", ""},
-        Case{"KernelAlone", {{file("boot/vmlinuz-6.1")}}, "", ""},
-        Case{"Pair", {{file("boot/vmlinuz-6.1"), file("boot/initrd.img-6.1")}}, "boot/vmlinuz-6.1",
+        Case{"Nothing", {{}}, "", ""}, Case{"KernelAlone", {{file("boot/vmlinuz-6.1")}}, "", ""},
+        Case{"Pair",
+             {{file("boot/vmlinuz-6.1"), file("boot/initrd.img-6.1")}},
+             "boot/vmlinuz-6.1",
              "boot/initrd.img-6.1"},
         Case{"HighestByVersionNotByText",
              {{file("boot/vmlinuz-6.1.0-9"), file("boot/initrd.img-6.1.0-9"),
@@ -103,7 +102,7 @@ INSTANTIATE_TEST_SUITE_P(
              {{link("boot/vmlinuz", "../../../etc/passwd"), file("boot/initrd.img")}},
              "",
              ""}),
-    [](const auto& info) { return info.param.name; });
+    [](const auto& test) { return std::string(test.param.name); });
 
 TEST(Choice, AnEmptyFileIsAnError) {
   auto files = choose_boot_files({{file("boot/vmlinuz", 0), file("boot/initrd.img")}});
@@ -112,15 +111,15 @@ TEST(Choice, AnEmptyFileIsAnError) {
 }
 
 TEST(BootNames, LeftoversAreNone) {
-  for (const char* path :
-       {"boot/vmlinuz-6.1.old", "boot/vmlinuz.old", "boot/initrd.img-6.1.dpkg-bak", "boot/config-6.1",
-        "boot/System.map", "boot/initramfs-6.1kdump.img", "boot/vmlinuz-0-rescue-1234", "etc/vmlinuz",
-        "boot/grub/vmlinuz", "Image", "boot/vmlinuzfoo"}) {
+  for (const char* path : {"boot/vmlinuz-6.1.old", "boot/vmlinuz.old",
+                           "boot/initrd.img-6.1.dpkg-bak", "boot/config-6.1", "boot/System.map",
+                           "boot/initramfs-6.1kdump.img", "boot/vmlinuz-0-rescue-1234",
+                           "etc/vmlinuz", "boot/grub/vmlinuz", "Image", "boot/vmlinuzfoo"}) {
     EXPECT_FALSE(is_boot_name(path)) << path;
   }
-  for (const char* path : {"vmlinuz", "boot/vmlinux-6", "boot/Image", "boot/bzImage", "initrd.img",
-                           "boot/initrd-6.1.img", "boot/initramfs-linux.img",
-                           "lib/modules/6.1/vmlinuz"}) {
+  for (const char* path :
+       {"vmlinuz", "boot/vmlinux-6", "boot/Image", "boot/bzImage", "initrd.img",
+        "boot/initrd-6.1.img", "boot/initramfs-linux.img", "lib/modules/6.1/vmlinuz"}) {
     EXPECT_TRUE(is_boot_name(path)) << path;
   }
 }

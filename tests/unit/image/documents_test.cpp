@@ -9,7 +9,8 @@ namespace {
 const std::string kHex(64, 'a');
 
 std::string descriptor(const std::string& type, const std::string& more = "") {
-  return R"({"mediaType":")" + type + R"(","digest":"sha256:)" + kHex + R"(","size":7)" + more + "}";
+  return R"({"mediaType":")" + type + R"(","digest":"sha256:)" + kHex + R"(","size":7)" + more +
+         "}";
 }
 
 const std::string kConfigType = "application/vnd.oci.image.config.v1+json";
@@ -48,9 +49,9 @@ TEST(OciDocument, TakesTarLayersOnly) {
         "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"}) {
     EXPECT_TRUE(parse_oci_document(manifest(good))) << good;
   }
-  for (const char* bad :
-       {"", "text/plain", "application/vnd.oci.image.layer.v1.tar+encrypted",
-        "application/vnd.oci.image.layer.v1.tarball", "application/vnd.cncf.helm.chart.content.v1.tar"}) {
+  for (const char* bad : {"", "text/plain", "application/vnd.oci.image.layer.v1.tar+encrypted",
+                          "application/vnd.oci.image.layer.v1.tarball",
+                          "application/vnd.cncf.helm.chart.content.v1.tar"}) {
     auto result = parse_oci_document(manifest(bad));
     ASSERT_FALSE(result) << bad;
     EXPECT_EQ(result.error().kind, ErrorKind::kUnsupported) << bad;
@@ -60,8 +61,8 @@ TEST(OciDocument, TakesTarLayersOnly) {
 TEST(OciDocument, RefusesWhatItIsNot) {
   const std::string deep = std::string(100, '[') + std::string(100, ']');
   for (const std::string& text :
-       {std::string(), std::string("[]"), std::string("7"), std::string("{"), std::string("{}"), deep,
-        std::string(R"({"schemaVersion":"2"})"), std::string(R"({"manifests":{}})"),
+       {std::string(), std::string("[]"), std::string("7"), std::string("{"), std::string("{}"),
+        deep, std::string(R"({"schemaVersion":"2"})"), std::string(R"({"manifests":{}})"),
         std::string(R"({"manifests":[{"digest":"sha256:xyz"}]})"),
         std::string(R"({"manifests":[{"digest":"sha256:../../../etc"}]})"),
         R"({"manifests":[{"digest":"sha256:)" + kHex + R"(","size":-1}]})",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <gtest/gtest.h>
-
 #include <zlib.h>
+
+#include <gtest/gtest.h>
 
 #include "image/acquire/initramfs.h"
 #include "image/acquire/kernel_image.h"
@@ -45,8 +45,9 @@ TEST(ModuleIndex, DependenciesComeFirst) {
 }
 
 TEST(ModuleIndex, SoftDependenciesAreFoundByAlias) {
-  EXPECT_EQ(index()->closure("erofs"), (Paths{"kernel/arch/crc32c-intel.ko",
-                                              "kernel/lib/libcrc32c.ko", "kernel/fs/erofs/erofs.ko"}));
+  EXPECT_EQ(index()->closure("erofs"),
+            (Paths{"kernel/arch/crc32c-intel.ko", "kernel/lib/libcrc32c.ko",
+                   "kernel/fs/erofs/erofs.ko"}));
 }
 
 TEST(ModuleIndex, CirclesEnd) {
@@ -56,7 +57,8 @@ TEST(ModuleIndex, CirclesEnd) {
 }
 
 TEST(ModuleIndex, RefusesPathsThatLeadOut) {
-  for (const char* dep : {"../x.ko:\n", "/x.ko:\n", "a.ko: ../../etc/passwd\n", "nothing\n", ":\n"}) {
+  for (const char* dep :
+       {"../x.ko:\n", "/x.ko:\n", "a.ko: ../../etc/passwd\n", "nothing\n", ":\n"}) {
     EXPECT_FALSE(index(dep)) << dep;
   }
 }
@@ -131,8 +133,9 @@ TEST(KernelImage, KnowsWhatItIs) {
   EXPECT_EQ(image->version, "6.1.0-18-cloud-amd64");
   EXPECT_EQ(parse_kernel_image(bzimage("../../evil x"))->version, "");
   std::string elf(8192, '\0');
-  elf.replace(0, 5, "\x7f"
-                    "ELF\x02");
+  elf.replace(0, 5,
+              "\x7f"
+              "ELF\x02");
   elf[18] = 62;
   EXPECT_FALSE(parse_kernel_image(elf));
   std::string banner = "Linux version %s (x)\nLinux version 6.6.1-x (y)\n";

@@ -23,10 +23,9 @@ TEST(LayerPath, KnowsTheRoot) {
 }
 
 TEST(LayerPath, RefusesWhatLeadsOut) {
-  for (const std::string& path :
-       {std::string(".."), std::string("../x"), std::string("a/../b"), std::string("a/.."),
-        std::string("/../x"), std::string(256, 'n'), std::string(4097, '/'),
-        std::string("a\0b", 3)}) {
+  for (const std::string& path : {std::string(".."), std::string("../x"), std::string("a/../b"),
+                                  std::string("a/.."), std::string("/../x"), std::string(256, 'n'),
+                                  std::string(4097, '/'), std::string("a\0b", 3)}) {
     auto result = parse_layer_path(path);
     ASSERT_FALSE(result) << path;
     EXPECT_EQ(result.error().kind, ErrorKind::kCorrupt);
@@ -53,15 +52,15 @@ TEST_P(Markers, AreRecognised) {
   EXPECT_EQ(marked->path.name, GetParam().hidden);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, Markers,
-    testing::Values(MarkerCase{"a/.wh.b", Marker::kWhiteout, "b"},
-                    MarkerCase{".wh..b", Marker::kWhiteout, ".b"},
-                    MarkerCase{"a/.wh..wh..opq", Marker::kOpaque, ".wh..wh..opq"},
-                    MarkerCase{".wh..wh.aufs", Marker::kAufs, ".wh..wh.aufs"},
-                    MarkerCase{".wh..wh.plnk/x", Marker::kAufs, "x"},
-                    MarkerCase{"a/wh.b", Marker::kNone, "wh.b"},
-                    MarkerCase{"a/.whb", Marker::kNone, ".whb"}));
+INSTANTIATE_TEST_SUITE_P(All, Markers,
+                         testing::Values(MarkerCase{"a/.wh.b", Marker::kWhiteout, "b"},
+                                         MarkerCase{".wh..b", Marker::kWhiteout, ".b"},
+                                         MarkerCase{"a/.wh..wh..opq", Marker::kOpaque,
+                                                    ".wh..wh..opq"},
+                                         MarkerCase{".wh..wh.aufs", Marker::kAufs, ".wh..wh.aufs"},
+                                         MarkerCase{".wh..wh.plnk/x", Marker::kAufs, "x"},
+                                         MarkerCase{"a/wh.b", Marker::kNone, "wh.b"},
+                                         MarkerCase{"a/.whb", Marker::kNone, ".whb"}));
 
 TEST(Markers, NonsenseIsRefused) {
   for (const char* text : {".wh.", "a/.wh.", ".wh..", ".wh...", ".wh.x/y"}) {

@@ -50,7 +50,8 @@ TEST(ParseReference, KeepsDigests) {
 }
 
 TEST(ImageNames, GoodOnes) {
-  for (const char* name : {"ubuntu:24.04", "MyImage", "win11", "a", "ghcr.io/x/y:v1.2_3-4", "abcdef"}) {
+  for (const char* name :
+       {"ubuntu:24.04", "MyImage", "win11", "a", "ghcr.io/x/y:v1.2_3-4", "abcdef"}) {
     EXPECT_TRUE(check_image_name(name)) << name;
   }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/helper.h"
+#include "cli/cocoon_image.h"
 
 #include <unistd.h>
 
@@ -17,7 +17,7 @@ constexpr std::string_view kHelper = "cocoon-image";
 
 }  // namespace
 
-Result<int> exec_helper(const std::vector<std::string>& arguments) {
+Result<int> exec_cocoon_image(const std::vector<std::string>& arguments) {
   std::string dir = COCOON_TRY(sys::libexec_dir(), "find {}", kHelper);
   std::string program = fmt::format("{}/{}", dir, kHelper);
   if (setenv(kBuildVariable, std::string(build_info().id).c_str(), 1) != 0) {

@@ -6,6 +6,6 @@
 
 namespace cocoon::cli {
 
-Program helper_program();
+Program image_program();
 
 }  // namespace cocoon::cli

@@ -11,7 +11,7 @@
 namespace cocoon::cli {
 
 // Replaces this process by the helper; returns only on failure. The helper is told our build id.
-Result<int> exec_helper(const std::vector<std::string>& arguments);
+Result<int> exec_cocoon_image(const std::vector<std::string>& arguments);
 
 // In the helper: refuses to work for a cocoon of another build, since both write the same store.
 Result<void> check_caller_build();

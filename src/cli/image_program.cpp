@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/image_program.h"
+
+#include "cli/commands.h"
+#include "cli/image/import_body.h"
+#include "cli/kernel/import_body.h"
+
+namespace cocoon::cli {
+
+Program image_program() {
+  Program program =
+      cocoon_program({.image_import = run_image_import, .kernel_import = run_kernel_import});
+  program.is_helper = true;
+  return program;
+}
+
+}  // namespace cocoon::cli
