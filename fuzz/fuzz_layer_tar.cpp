@@ -39,8 +39,8 @@ const sys::fs::path& base() {
 }
 
 Result<void> unpack(std::string bytes, std::optional<image::StagingTree>& tree) {
-  auto plain = COCOON_TRY(
-      image::decompress(std::make_unique<image::MemorySource>(std::move(bytes))));
+  auto plain =
+      COCOON_TRY(image::decompress(std::make_unique<image::MemorySource>(std::move(bytes))));
   image::DigestSource counted(std::move(plain), kLimits.bytes, "layer");
   auto reader = COCOON_TRY(image::TarReader::open(counted));
   std::int64_t entries = 0;

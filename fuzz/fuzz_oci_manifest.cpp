@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include <nlohmann/json.hpp>
+
 #include "base/text.h"
 #include "image/acquire/documents.h"
 #include "model/image.h"

@@ -125,7 +125,9 @@ int run_main(const Program& program, int argc, char** argv) {
     output.error(installed.error());
     return 1;
   }
-  return run_command_line(program, {argv + 1, argv + argc}, output);
+  // argc may be 0: nothing but manners makes callers pass a name.
+  std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+  return run_command_line(program, arguments, output);
 }
 
 }  // namespace cocoon::cli

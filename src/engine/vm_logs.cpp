@@ -8,10 +8,10 @@
 
 #include "base/clock.h"
 #include "engine/log_files.h"
+#include "engine/shim_control.h"
 #include "engine/vm_view.h"
 #include "sys/cancel.h"
 #include "sys/fd.h"
-#include "sys/files.h"
 #include "sys/process.h"
 
 namespace cocoon::engine {
@@ -41,10 +41,10 @@ class DirectoryWatch {
   sys::UniqueFd fd_;
 };
 
-// The shim logs the last bytes after its VMM's end and unlinks its socket when it is through.
+// The shim logs the last bytes after its VMM's end, and ends itself then.
 Result<void> wait_for_last_bytes(const store::fs::path& vm_dir) {
   Deadline deadline = deadline_in(kShimEndWait);
-  while (sys::exists(vm_dir / "shim.sock") && time_left(deadline).count() > 0) {
+  while (shim_alive(vm_dir) && time_left(deadline).count() > 0) {
     pollfd entry{sys::cancel_fd(), POLLIN, 0};
     poll(&entry, 1, 10);
     COCOON_TRY(sys::check_cancelled());

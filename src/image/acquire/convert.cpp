@@ -3,11 +3,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <set>
 #include <thread>
 
+#include "base/log.h"
+#include "base/units.h"
 #include "image/acquire/digest.h"
 #include "image/acquire/layer_stage.h"
+#include "image/acquire/tar_scan.h"
 #include "sys/cancel.h"
 #include "sys/fault.h"
 
@@ -31,7 +35,11 @@ class Converter {
   using Stage = std::function<Result<StagingTree>(const sys::fs::path& dir)>;
 
   Result<void> prepare();
+  Result<void> check_space(const LayerInput& input) const;
+  ErofsJob job_for(const BlobStore::Order& order, const sys::fs::path& dir,
+                   const std::string& digest, std::int64_t newest) const;
   Result<BlobLease> layer(const LayerInput& input);
+  Result<std::optional<BlobLease>> direct(const LayerInput& input);
   Result<BlobLease> convert(const std::string& digest, std::string_view infix,
                             std::string_view kind, const Stage& stage);
   Result<void> restage(const std::string& sha256, const std::vector<LayerInput>& inputs,
@@ -56,6 +64,17 @@ Result<void> Converter::prepare() {
   return {};
 }
 
+ErofsJob Converter::job_for(const BlobStore::Order& order, const sys::fs::path& dir,
+                            const std::string& digest, std::int64_t newest) const {
+  ErofsJob job;
+  job.output = order.file;
+  job.work = dir;
+  job.uuid = uuid_v5(digest);
+  job.newest = newest;
+  job.keep_open = {order.lock_fd, settings_.work_lock_fd};
+  return job;
+}
+
 Result<BlobLease> Converter::convert(const std::string& digest, std::string_view infix,
                                      std::string_view kind, const Stage& stage) {
   auto there = COCOON_TRY(blobs_.find_like(fmt::format("{}-{}", digest, infix), kind));
@@ -69,8 +88,7 @@ Result<BlobLease> Converter::convert(const std::string& digest, std::string_view
     sys::TempDir dir = COCOON_TRY(sys::TempDir::create(settings_.work, "stage-"));
     StagingTree tree = COCOON_TRY(stage(dir.path() / "rootfs"));
     made.boot = COCOON_TRY(scan_boot_entries(tree.root_fd()));
-    ErofsJob job{order.file,    dir.path(), uuid_v5(digest),
-                 tree.newest(), false,      {order.lock_fd, settings_.work_lock_fd}};
+    ErofsJob job = job_for(order, dir.path(), digest, tree.newest());
     COCOON_TRY(build_erofs(*tool_, job, tree.path()));
     sys::side_effect("make erofs");
     COCOON_TRY(stash_boot_files(tree.root_fd(), made.boot, stash()));
@@ -82,7 +100,58 @@ Result<BlobLease> Converter::convert(const std::string& digest, std::string_view
   return blobs_.ensure(std::move(blob), settings_.work, make);
 }
 
+// By mkfs.erofs' own tar reader; nullopt when the layer has to be staged.
+Result<std::optional<BlobLease>> Converter::direct(const LayerInput& input) {
+  TarScan scan = COCOON_TRY(scan_layer_tar(input, settings_.limits, stash()));
+  if (!scan.obstacle.empty()) {
+    log_debug("{}: staged because of {}", input.label, scan.obstacle);
+    return std::optional<BlobLease>();
+  }
+  model::Blob blob;
+  blob.converter = tool_->tar_id();
+  blob.id = fmt::format("{}-{}", input.diff_id, blob.converter);
+  blob.kind = "layer";
+  auto make = [&](const BlobStore::Order& order, model::Blob& made) -> Result<void> {
+    sys::TempDir dir = COCOON_TRY(sys::TempDir::create(settings_.work, "tar-"));
+    ErofsJob job = job_for(order, dir.path(), input.diff_id, scan.newest);
+    job.inodes = scan.inodes;
+    auto stream = COCOON_TRY(LayerStream::open(input, settings_.limits.bytes));
+    COCOON_TRY(build_erofs_from_tar(*tool_, job, *stream));
+    COCOON_TRY(stream->verify());
+    sys::side_effect("make erofs");
+    made.boot = scan.boot;
+    made.tool = tool_->name();
+    made.uuid = job.uuid;
+    made.root_opaque = scan.root_opaque;
+    return {};
+  };
+  auto lease = blobs_.ensure(std::move(blob), settings_.work, make);
+  if (lease) return std::optional<BlobLease>(std::move(*lease));
+  const Error& error = lease.error();
+  bool its_own = error.kind == ErrorKind::kInternal ||
+                 (error.kind == ErrorKind::kSystem && error.saved_errno == 0);
+  if (!its_own) return pass(std::move(lease).error());
+  log_debug("{}: staged because of {}", input.label, error.to_string());
+  return std::optional<BlobLease>();
+}
+
+// Unpacked and converted it takes twice its size at worst; better said now than at the end.
+Result<void> Converter::check_space(const LayerInput& input) const {
+  std::int64_t free = COCOON_TRY(sys::free_bytes(settings_.work));
+  if (input.least_size <= free / 2) return {};
+  return fail_errno(ENOSPC, fmt::format("{} free for a layer of {}", human_size(free),
+                                        human_size(input.least_size)));
+}
+
 Result<BlobLease> Converter::layer(const LayerInput& input) {
+  auto there = COCOON_TRY(blobs_.find_like(input.diff_id + "-", "layer"));
+  if (there) return std::move(*there);
+  COCOON_TRY(check_space(input));
+  COCOON_TRY(prepare());
+  if (tool_->has_tar) {
+    auto lease = COCOON_TRY(direct(input));
+    if (lease) return std::move(*lease);
+  }
   return convert(input.diff_id, "", "layer", [&](const sys::fs::path& dir) {
     return stage_layer(input, dir, settings_.limits);
   });

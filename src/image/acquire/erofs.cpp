@@ -48,7 +48,8 @@ std::string id_text(std::string text) {
 }
 
 std::vector<std::string> common_args(const ErofsTool& tool, const ErofsJob& job) {
-  std::vector<std::string> args{"--quiet"};
+  // No table of shared attributes: its order would depend on that of readdir (spec 02 §13.5).
+  std::vector<std::string> args{"--quiet", "-x255"};
   if (tool.compression != "none") {
     args.push_back("-z" + tool.compression);
     args.emplace_back("-C4096");  // no big clusters: they need a newer guest kernel
@@ -93,7 +94,7 @@ Failure mkfs_failure(Error error, const ErofsJob& job) {
 Result<void> check_output(const ErofsJob& job) {
   sys::UniqueFd fd = COCOON_TRY(sys::open_file(job.output, O_RDONLY | O_NOFOLLOW));
   if (fsync(fd.get()) != 0) return fail_errno(fmt::format("fsync {}", job.output.native()));
-  // struct erofs_super_block at 1024: magic first, UUID at its offset 48.
+  // struct erofs_super_block at 1024: magic first, count of inodes at its offset 16, UUID at 48.
   std::array<char, 64> block{};
   constexpr std::string_view kMagic("\xe2\xe1\xf5\xe0", 4);
   bool read =
@@ -102,8 +103,11 @@ Result<void> check_output(const ErofsJob& job) {
   for (char c : job.uuid) {
     if (c != '-') uuid += c;
   }
+  std::int64_t inodes = 0;
+  for (std::size_t i = 8; i-- > 0;)
+    inodes = inodes << 8 | static_cast<unsigned char>(block[16 + i]);
   if (!read || std::string_view(block.data(), 4) != kMagic ||
-      to_hex({block.data() + 48, 16}) != uuid) {
+      to_hex({block.data() + 48, 16}) != uuid || (job.inodes != 0 && job.inodes != inodes)) {
     return fail(ErrorKind::kInternal, "mkfs.erofs made something else than asked for");
   }
   return {};
@@ -181,8 +185,6 @@ Result<ErofsTool> probe_erofs(const std::string& compression) {
 
 Result<void> build_erofs(const ErofsTool& tool, const ErofsJob& job, const sys::fs::path& tree) {
   auto args = common_args(tool, job);
-  // No table of shared attributes: its order would depend on that of readdir (spec 02 §13.5).
-  args.insert(args.begin() + 1, "-x255");
   args.push_back(job.output.native());
   args.push_back(tree.native());
   auto done = sys::run_program(command(tool, job, std::move(args)), kLimit);

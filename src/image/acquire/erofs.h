@@ -41,6 +41,7 @@ struct ErofsJob {
   sys::fs::path work;    // for temporary files of the program
   std::string uuid;
   std::int64_t newest = 0;     // seconds: build time, and the latest time of any file
+  std::int64_t inodes = 0;     // that it must have; 0: not known
   bool no_times = false;       // every file gets time 0, and smaller inodes
   std::vector<int> keep_open;  // lock descriptors that the program inherits
 };

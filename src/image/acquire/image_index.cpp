@@ -137,6 +137,7 @@ Result<ImageInput> to_input(const std::shared_ptr<Container>& container,
     layer.diff_id = found.image.diff_ids[i];
     layer.stored = layers[i].digest;
     layer.stored_size = layers[i].size;
+    layer.least_size = layers[i].size;
     layer.label = layer_label(i, layers.size(), layer.diff_id);
     layer.open = [container, name = blob_name(layer.stored)] { return container->open(name); };
     input.layers.push_back(std::move(layer));

@@ -112,6 +112,7 @@ Result<ImageInput> plain_tars(std::vector<PlainFile> files, std::int64_t limit) 
     LayerInput layer;
     layer.diff_id = plain.digest;
     layer.label = plain.label;
+    layer.least_size = plain.file->size();
     layer.open = [file = std::shared_ptr<FileSource>(std::move(plain.file))] {
       return Result<SourcePtr>(file->again());
     };

@@ -23,7 +23,8 @@ struct LayerInput {
   std::string diff_id;  // hex digits of the SHA-256 of the uncompressed tar
   std::string stored;   // the same of the bytes as they stand there; empty: not said
   std::int64_t stored_size = -1;
-  std::string label;                        // for messages: "layer 2 of 5 (sha256:0123456789ab)"
+  std::int64_t least_size = 0;  // uncompressed, as far as the input tells without reading it
+  std::string label;            // for messages: "layer 2 of 5 (sha256:0123456789ab)"
   std::function<Result<SourcePtr>()> open;  // the bytes as they stand there
 };
 

@@ -154,6 +154,8 @@ Result<std::optional<TarEntry>> TarReader::next() {
   out.mtime_nsec = archive_entry_mtime_nsec(entry);
   out.device_major = static_cast<std::uint32_t>(archive_entry_rdevmajor(entry));
   out.device_minor = static_cast<std::uint32_t>(archive_entry_rdevminor(entry));
+  out.is_plain = archive_entry_sparse_count(entry) == 0 &&
+                 archive_format(state_->reader) != ARCHIVE_FORMAT_TAR;
   COCOON_TRY(read_xattrs(entry, out));
   return std::optional<TarEntry>(std::move(out));
 }

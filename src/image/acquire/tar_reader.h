@@ -42,6 +42,8 @@ struct TarEntry {
   std::int64_t mtime_nsec = 0;
   std::uint32_t device_major = 0;
   std::uint32_t device_minor = 0;
+  // False for sparse files and for what is older than ustar: other readers may see it differently.
+  bool is_plain = true;
   // Extended attributes sorted by name, ACLs as system.posix_acl_*.
   std::vector<std::pair<std::string, std::string>> xattrs;
 };

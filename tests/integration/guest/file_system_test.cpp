@@ -23,6 +23,7 @@ using RemoveRamTree = TempTree;
 
 int run(const std::vector<const char*>& words) {
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (const char* word : words) argv.push_back(const_cast<char*>(word));
   argv.push_back(nullptr);
   const pid_t pid = ::fork();

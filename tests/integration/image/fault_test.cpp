@@ -25,7 +25,8 @@ class Faults : public ImageStore {
     spec.program = COCOON_IMPORT_TOOL;
     spec.args = {config_.root_dir.native()};
     spec.args.insert(spec.args.end(), args.begin(), args.end());
-    spec.env = {fmt::format("PATH={}", getenv("PATH"))};
+    spec.env = {fmt::format("PATH={}", getenv("PATH")),
+                "COCOON_TEST_EROFS_COMPRESSION=" + config_.erofs_compression};
     if (!fault.empty()) spec.env.push_back(fault);
     return spec;
   }

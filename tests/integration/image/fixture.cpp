@@ -54,7 +54,9 @@ void ImageStore::SetUp() {
   dir_.emplace(std::move(*dir));
   config_.root_dir = dir_->path() / "root";
   config_.run_dir = dir_->path() / "run";
-  config_.erofs_compression = "lz4";
+  // Another mkfs.erofs on PATH may not know lz4.
+  const char* compression = getenv("COCOON_TEST_EROFS_COMPRESSION");
+  config_.erofs_compression = compression == nullptr ? "lz4" : compression;
   auto db = store::Db::open(config_.root_dir / "cocoon.db");
   ASSERT_TRUE(db) << db.error().to_string();
   db_.emplace(std::move(*db));
@@ -73,6 +75,17 @@ Result<engine::ImageImportReport> ImageStore::import(const std::string& name,
   return engine::import_image(*ports_, {name, files}, [this](const image::Progress& step) {
     progress_.push_back(fmt::format("{}: {}", step.phase, step.text));
   });
+}
+
+void ImageStore::expect_failure(std::string_view bytes, ErrorKind kind, std::string_view says) {
+  auto before = files();
+  auto rows_before = rows();
+  auto report = import_bytes("bad", bytes);
+  ASSERT_FALSE(report) << "accepted";
+  EXPECT_EQ(report.error().kind, kind) << report.error().to_string();
+  EXPECT_NE(report.error().to_string().find(says), std::string::npos) << report.error().to_string();
+  EXPECT_EQ(files(), before);
+  EXPECT_EQ(rows(), rows_before);
 }
 
 std::vector<fs::path> ImageStore::disks(const model::Image& image) const {

@@ -48,6 +48,8 @@ class ImageStore : public testing::Test {
   Result<engine::ImageImportReport> import_bytes(const std::string& name, std::string_view bytes) {
     return import(name, {write("input", bytes)});
   }
+  // The import fails so, and changes nothing.
+  void expect_failure(std::string_view bytes, ErrorKind kind, std::string_view says);
   std::vector<fs::path> disks(const model::Image& image) const;
   // Everything below the root directory but the database: what an import may leave behind.
   std::vector<std::string> files() const;

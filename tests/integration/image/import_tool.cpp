@@ -3,6 +3,7 @@
 //   import_tool ROOT image NAME FILE | kernel NAME KERNEL MODULES GUEST | rm-image NAME |
 //               rm-kernel NAME | gc
 #include <cstdio>
+#include <cstdlib>
 #include <string>
 
 #include "engine/image_import.h"
@@ -27,7 +28,8 @@ Result<void> run(const std::vector<std::string>& args) {
   COCOON_TRY(sys::install_cancel_signals());
   model::Config config;
   config.root_dir = args.at(0);
-  config.erofs_compression = "lz4";
+  const char* compression = getenv("COCOON_TEST_EROFS_COMPRESSION");
+  config.erofs_compression = compression == nullptr ? "lz4" : compression;
   config.pool_size = 1;
   auto db = COCOON_TRY(store::Db::open(config.root_dir / "cocoon.db"));
   engine::Ports ports{config, store::Paths(config), db};

@@ -157,6 +157,10 @@ std::string tar(const std::vector<TarItem>& items) {
   return out + std::string(2 * kBlock, '\0');
 }
 
+std::string small_layer(const std::string& name) {
+  return tar({directory("d"), file("d/" + name, name)});
+}
+
 std::string gzip(std::string_view bytes) {
   return compressed(bytes, archive_write_add_filter_gzip);
 }

@@ -34,6 +34,9 @@ inline TarItem whiteout(std::string name) { return file(std::move(name), ""); }
 // The archive with its two end blocks.
 std::string tar(const std::vector<TarItem>& items);
 
+// A layer with one directory and one file of this name.
+std::string small_layer(const std::string& name);
+
 std::string gzip(std::string_view bytes);
 std::string zstd(std::string_view bytes);
 

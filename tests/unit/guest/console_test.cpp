@@ -14,7 +14,7 @@ class ConsolePipe : public testing::Test {
  protected:
   void SetUp() override {
     std::array<int, 2> ends{};
-    ASSERT_EQ(::pipe(ends.data()), 0);
+    ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
     reading_ = UniqueFd(ends[0]);
     writing_ = UniqueFd(ends[1]);
   }
