@@ -5,9 +5,8 @@ namespace cocoon::cli {
 
 engine::Ports* App::open(store::Db db) {
   db_ = std::move(db);
-  ports_.emplace(engine::Ports{
-      settings_.config, store::Paths(settings_.config), *db_,
-      [this](std::string_view note) { output_.remark(note); }});
+  ports_.emplace(engine::Ports{settings_.config, store::Paths(settings_.config), *db_,
+                               [this](std::string_view note) { output_.remark(note); }});
   return &*ports_;
 }
 

@@ -38,9 +38,10 @@ Result<void> check_caller_build() {
     return fail(ErrorKind::kUnsupported, "{} is a part of cocoon and started by it", kHelper);
   }
   if (caller != build_info().id) {
-    return fail(ErrorKind::kUnsupported,
-                "{} is of another build ({}) than the cocoon that started it ({}): install both anew",
-                kHelper, build_info().id, caller);
+    return fail(
+        ErrorKind::kUnsupported,
+        "{} is of another build ({}) than the cocoon that started it ({}): install both anew",
+        kHelper, build_info().id, caller);
   }
   // Programs that we start have nothing to do with it.
   unsetenv(kBuildVariable);

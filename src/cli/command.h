@@ -54,10 +54,10 @@ struct Arguments {
 inline constexpr int kAnyNumber = 1 << 20;
 
 struct Command {
-  std::string path;  // "vm stop": group and verb, or one word
+  std::string path;        // "vm stop": group and verb, or one word
   std::string usage = {};  // positionals as shown: "VM [VM...]"
   std::string summary;
-  std::string details = {};  // more help text, lines of at most 100 columns
+  std::string details = {};               // more help text, lines of at most 100 columns
   std::vector<std::string> aliases = {};  // other words for the verb: "ls"
   std::vector<Flag> flags = {};
   int min_names = 0;

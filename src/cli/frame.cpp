@@ -8,10 +8,10 @@
 #include <clocale>
 
 #include "cli/app.h"
+#include "cli/cocoon_image.h"
 #include "cli/completion/complete.h"
 #include "cli/exit_code.h"
 #include "cli/help.h"
-#include "cli/cocoon_image.h"
 #include "cli/parse/arguments.h"
 #include "cli/parse/select.h"
 #include "sys/cancel.h"
@@ -44,9 +44,8 @@ int show_help_of(const Program& program, const std::vector<std::string>& words,
     return exit_code(selection.error().kind);
   }
   if (!selection->unknown.empty()) return report_unknown(program, *selection, output);
-  output.print(selection->command != nullptr
-                   ? command_help(*selection->command, globals)
-                   : group_help(program, selection->group, globals));
+  output.print(selection->command != nullptr ? command_help(*selection->command, globals)
+                                             : group_help(program, selection->group, globals));
   return 0;
 }
 
@@ -58,13 +57,15 @@ Result<int> run_command(const Program& program, const Command& command, const Ar
       COCOON_TRY(load_settings(flags, process_environment(), std::filesystem::path(kConfigDir)));
   if (command.in_helper && !program.is_helper) return exec_cocoon_image(words);
   if (program.is_helper) COCOON_TRY(check_caller_build());
-  if (!command.run || command.in_helper != program.is_helper) return fail(ErrorKind::kInternal, "\"{}\" is not built in", command.path);
+  if (!command.run || command.in_helper != program.is_helper)
+    return fail(ErrorKind::kInternal, "\"{}\" is not built in", command.path);
   apply_log_settings(settings);
   App app(program, std::move(settings), output);
   return command.run(app, arguments);
 }
 
-Result<int> dispatch(const Program& program, const std::vector<std::string>& words, Output& output) {
+Result<int> dispatch(const Program& program, const std::vector<std::string>& words,
+                     Output& output) {
   GlobalFlags flags;
   const std::vector<Flag> globals = global_flag_table(flags);
   FlagSet known;

@@ -33,7 +33,8 @@ std::string default_text(const Flag& flag) {
 std::string flag_left(const Flag& flag) {
   std::string left = flag.short_name != 0 ? fmt::format("-{}", flag.short_name) : "  ";
   if (!flag.name.empty()) left += (flag.short_name != 0 ? ", --" : "  --") + flag.name;
-  if (std::holds_alternative<OptionalValue*>(flag.target)) return left + "[=" + flag.value_name + "]";
+  if (std::holds_alternative<OptionalValue*>(flag.target))
+    return left + "[=" + flag.value_name + "]";
   if (flag.needs_value()) left += " " + flag.value_name;
   return left;
 }
@@ -85,8 +86,8 @@ std::string group_help(const Program& program, std::string_view group,
       rows.emplace_back(command.verb(), command.summary);
     }
   }
-  std::string out = fmt::format("{}\n\nUsage:\n  {} COMMAND\n\nCommands:\n{}", summary, path,
-                                columns(rows));
+  std::string out =
+      fmt::format("{}\n\nUsage:\n  {} COMMAND\n\nCommands:\n{}", summary, path, columns(rows));
   out += flag_section("Global flags", globals);
   out += fmt::format("\nUse \"{} COMMAND --help\" for more about a command.\n", path);
   return out;

@@ -4,8 +4,7 @@
 namespace cocoon::cli {
 
 std::string render_json(const nlohmann::json& value) {
-  std::string plain =
-      value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::string plain = value.dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
   // These three occur in strings only, so the text can be rewritten as a whole.
   std::string out;
   out.reserve(plain.size() + 1);

@@ -25,8 +25,6 @@ Flag format_flag(std::string* target);
 // -o/--output of a command that prints JSON anyway: json only.
 Flag json_only_flag(std::string* target);
 
-inline bool wants_json(std::string_view format) {
-  return format == "json";
-}
+inline bool wants_json(std::string_view format) { return format == "json"; }
 
 }  // namespace cocoon::cli

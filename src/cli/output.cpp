@@ -43,7 +43,8 @@ void Output::draw_bar(std::string_view text) {
   std::lock_guard guard(errors_);
   bool shown = std::exchange(bar_shown_, !text.empty());
   if (text.empty() && !shown) return;
-  std::string bytes = text.empty() ? "\n" : fmt::format("\r{}{}", escape_controls(text), kClearToEnd);
+  std::string bytes =
+      text.empty() ? "\n" : fmt::format("\r{}{}", escape_controls(text), kClearToEnd);
   ignore(sys::write_all(err_fd_, bytes), "standard error");
 }
 
@@ -54,12 +55,8 @@ void Output::error(const Error& error) {
   for (const std::string& frame : error.frames) log_debug("  while: {}", frame);
 }
 
-bool Output::errors_on_terminal() const {
-  return isatty(err_fd_) == 1;
-}
+bool Output::errors_on_terminal() const { return isatty(err_fd_) == 1; }
 
-bool Output::data_on_terminal() const {
-  return isatty(out_fd_) == 1;
-}
+bool Output::data_on_terminal() const { return isatty(out_fd_) == 1; }
 
 }  // namespace cocoon::cli

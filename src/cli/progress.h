@@ -11,8 +11,7 @@ namespace cocoon::cli {
 
 class ProgressView {
  public:
-  explicit ProgressView(Output& output)
-      : output_(output), terminal_(output.errors_on_terminal()) {}
+  explicit ProgressView(Output& output) : output_(output), terminal_(output.errors_on_terminal()) {}
   ProgressView(const ProgressView&) = delete;
   ProgressView& operator=(const ProgressView&) = delete;
   // Ends the line of the bar.

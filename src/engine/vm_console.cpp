@@ -76,17 +76,24 @@ Result<void> check_answer(std::string_view answer, ConsoleAccess access) {
               answer.substr(kRead.size()));
 }
 
-ConsoleEvent event_of(std::string packet) {
+ConsoleEvent event_of(const std::string& packet) {
   using Kind = ConsoleEvent::Kind;
-  if (packet.empty()) return {};
-  char tag = packet[0];
-  packet.erase(0, 1);
-  if (tag == 'o') return {Kind::kOutput, std::move(packet), 0};
-  if (tag == 'd') return {Kind::kDropped, "", parse_decimal(packet).value_or(0)};
-  if (tag == 'l') return {Kind::kWriteLost, "", 0};
-  if (tag == 'e') return {Kind::kEnded, std::move(packet), 0};
-  // A newer shim's packet that we do not know.
-  return {Kind::kOutput, "", 0};
+  ConsoleEvent event;
+  event.kind = Kind::kOutput;
+  if (packet.empty()) return event;
+  if (packet[0] == 'o') {
+    event.text = packet.substr(1);
+  } else if (packet[0] == 'd') {
+    event.kind = Kind::kDropped;
+    event.count = parse_decimal(std::string_view(packet).substr(1)).value_or(0);
+  } else if (packet[0] == 'l') {
+    event.kind = Kind::kWriteLost;
+  } else if (packet[0] == 'e') {
+    event.kind = Kind::kEnded;
+    event.text = packet.substr(1);
+  }
+  // Anything else is a newer shim's packet that we do not know: no output.
+  return event;
 }
 
 }  // namespace
@@ -112,16 +119,14 @@ Result<ConsoleClient> ConsoleClient::attach(const Ports& ports, const model::Vm&
 Result<std::optional<ConsoleEvent>> ConsoleClient::receive() {
   auto packet = COCOON_TRY(receive_packet(socket_.get()));
   if (!packet) return std::optional<ConsoleEvent>();
-  return std::optional<ConsoleEvent>(event_of(std::move(*packet)));
+  return std::optional<ConsoleEvent>(event_of(*packet));
 }
 
 void ConsoleClient::send(std::string_view input) {
   input_ += input.substr(0, kMaxInput - std::min(kMaxInput, input_.size()));
 }
 
-void ConsoleClient::resize(sys::WindowSize size) {
-  size_ = size;
-}
+void ConsoleClient::resize(sys::WindowSize size) { size_ = size; }
 
 Result<void> ConsoleClient::flush() {
   if (size_) {

@@ -37,8 +37,8 @@ struct ConsoleEvent {
 
 class [[nodiscard]] ConsoleClient {
  public:
-  // Attaches to a VM as inspect_vm returned it (which has replaced a dead shim). kWrongState when it
-  // is not running, kBusy when write access was asked for and somebody else has it: the message
+  // Attaches to a VM as inspect_vm returned it (which has replaced a dead shim). kWrongState when
+  // it is not running, kBusy when write access was asked for and somebody else has it: the message
   // names the process.
   static Result<ConsoleClient> attach(const Ports& ports, const model::Vm& vm,
                                       ConsoleAccess access);

@@ -75,8 +75,8 @@ Result<void> follow(const Ports& ports, const model::Vm& vm, LogReader& reader,
 
 Result<void> read_logs(const Ports& ports, const model::Vm& vm, const LogsOptions& options,
                        const LogSink& sink) {
-  LogReader reader = COCOON_TRY(
-      LogReader::open(vm_log_dir(ports, vm), options.vmm ? "vmm.log" : "console.log"));
+  LogReader reader =
+      COCOON_TRY(LogReader::open(vm_log_dir(ports, vm), options.vmm ? "vmm.log" : "console.log"));
   if (options.tail) COCOON_TRY(reader.skip_to_tail(*options.tail));
   if (!options.follow || vm.state != model::VmState::kRunning) return reader.read_on(sink);
   return follow(ports, vm, reader, sink);

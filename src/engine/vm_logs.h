@@ -12,9 +12,9 @@
 namespace cocoon::engine {
 
 struct LogsOptions {
-  bool vmm = false;                // the hypervisor's log, not the console
-  bool follow = false;             // go on with what is added, until the VM ends
-  std::optional<std::size_t> tail; // only the last lines of what is there
+  bool vmm = false;                 // the hypervisor's log, not the console
+  bool follow = false;              // go on with what is added, until the VM ends
+  std::optional<std::size_t> tail;  // only the last lines of what is there
 };
 
 // Takes bytes in order; an error of it ends the reading.

@@ -17,6 +17,9 @@ Outcome make_raw(int slave) {
   termios settings{};
   if (::tcgetattr(slave, &settings) != 0) return failure_errno("read console mode");
   ::cfmakeraw(&settings);
+  // QEMU's stdio console switches OPOST on again; with no other output flag left that changes
+  // nothing, else every line of the guest would end with a second carriage return.
+  settings.c_oflag = 0;
   if (::tcsetattr(slave, TCSANOW, &settings) != 0) return failure_errno("set console mode");
   return success();
 }

@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::array kFatalSignals{SIGHUP, SIGINT, SIGTERM, SIGQUIT};
 
-// For the signal handler, which can reach globals only. Written while the handlers are not installed.
+// For the signal handler, which can reach globals only. Written while the handlers are not
+// installed.
 int g_fd = -1;
 termios g_before{};
 std::array<struct sigaction, kFatalSignals.size()> g_actions{};

@@ -18,8 +18,8 @@ bool starts_with(std::string_view text, std::string_view prefix) {
 struct Place {
   const Command* command = nullptr;
   std::string group;
-  bool lost = false;               // a finished word is no command: nothing can follow
-  const Flag* pending = nullptr;   // its value is being typed
+  bool lost = false;              // a finished word is no command: nothing can follow
+  const Flag* pending = nullptr;  // its value is being typed
   bool after_dashes = false;
   int names = 0;  // positionals so far
 };
@@ -154,8 +154,7 @@ Completion complete(const Program& program, const std::vector<std::string>& word
 int run_complete(const Program& program, const std::vector<std::string>& words, Output& output) {
   Completion answer = complete(program, words, stored_names);
   for (const Candidate& candidate : answer.candidates) {
-    output.line(candidate.help.empty() ? candidate.value
-                                       : candidate.value + "\t" + candidate.help);
+    output.line(candidate.help.empty() ? candidate.value : candidate.value + "\t" + candidate.help);
   }
   output.line(answer.files ? ":files" : answer.dirs ? ":dirs" : ":none");
   ignore(output.flush(), "completion");

@@ -4,8 +4,8 @@
 namespace cocoon::cli {
 namespace {
 
-// COMP_WORDBREAKS holds '=' and ':', so bash has cut words that we see as one: they are put together
-// again before the question, and what bash regards as done is cut from the answers.
+// COMP_WORDBREAKS holds '=' and ':', so bash has cut words that we see as one: they are put
+// together again before the question, and what bash regards as done is cut from the answers.
 constexpr std::string_view kBash = R"(# bash completion for cocoon
 _cocoon() {
     local line=${COMP_LINE:0:COMP_POINT}

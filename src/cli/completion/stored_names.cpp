@@ -19,8 +19,8 @@ bool fits_a_line(const std::string& name) {
 
 Result<std::vector<Candidate>> read_names(Names names, const GlobalFlags& flags) {
   std::vector<Candidate> out;
-  Settings settings = COCOON_TRY(
-      load_settings(flags, process_environment(), std::filesystem::path(kConfigDir)));
+  Settings settings =
+      COCOON_TRY(load_settings(flags, process_environment(), std::filesystem::path(kConfigDir)));
   auto db = COCOON_TRY(store::Db::open_existing(store::Paths(settings.config).database()));
   if (!db) return out;
   auto add = [&out](const std::string& name, std::string help) {

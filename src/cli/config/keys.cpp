@@ -79,7 +79,8 @@ Result<void> set_size(Settings& settings, const std::string& value) {
 
 Result<bool> boolean(const std::string& value) {
   auto parsed = parse_bool(trim(value));
-  if (!parsed) return fail(ErrorKind::kInvalid, "invalid value \"{}\": wanted true or false", value);
+  if (!parsed)
+    return fail(ErrorKind::kInvalid, "invalid value \"{}\": wanted true or false", value);
   return *parsed;
 }
 
@@ -120,7 +121,7 @@ Result<void> set_log_json(Settings& settings, const std::string& value) {
 }
 
 // Zero means the default for the limits of the log file.
-template <class Struct, int Struct::* Member>
+template <class Struct, int Struct::*Member>
 Result<void> set_log_number(Struct& log, const std::string& value) {
   int number = COCOON_TRY(integer<int>(value));
   if (number < 0) return fail(ErrorKind::kInvalid, "{} must not be negative", value);
@@ -177,9 +178,7 @@ std::string canonical(std::string_view name) {
 
 }  // namespace
 
-std::span<const Key> all_keys() {
-  return kKeys;
-}
+std::span<const Key> all_keys() { return kKeys; }
 
 const Key* find_key(std::string_view name) {
   std::string wanted = canonical(name);
@@ -223,11 +222,10 @@ Result<LogLevel> parse_log_level(std::string_view text) {
     LogLevel level;
   };
   // The original's levels; we have none above error.
-  constexpr std::array kNames = {
-      Name{"trace", LogLevel::kTrace}, Name{"debug", LogLevel::kDebug},
-      Name{"info", LogLevel::kInfo},   Name{"warn", LogLevel::kWarn},
-      Name{"error", LogLevel::kError}, Name{"fatal", LogLevel::kOff},
-      Name{"panic", LogLevel::kOff},   Name{"disabled", LogLevel::kOff}};
+  constexpr std::array kNames = {Name{"trace", LogLevel::kTrace}, Name{"debug", LogLevel::kDebug},
+                                 Name{"info", LogLevel::kInfo},   Name{"warn", LogLevel::kWarn},
+                                 Name{"error", LogLevel::kError}, Name{"fatal", LogLevel::kOff},
+                                 Name{"panic", LogLevel::kOff},   Name{"disabled", LogLevel::kOff}};
   std::string low = to_lower(trim(text));
   for (const Name& name : kNames) {
     if (name.name == low) return name.level;

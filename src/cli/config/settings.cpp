@@ -33,8 +33,7 @@ std::optional<fs::path> choose_file(const GlobalFlags& flags, const fs::path& de
     fs::path path = default_dir / name;
     if (!sys::exists(path)) continue;
     if (chosen) {
-      warnings.push_back(
-          fmt::format("ignoring {}: {} was read", path.native(), chosen->native()));
+      warnings.push_back(fmt::format("ignoring {}: {} was read", path.native(), chosen->native()));
     } else if (access(path.c_str(), R_OK) != 0 && errno == EACCES) {
       // `cocoon version` of an ordinary user must not fail because the file is root's.
       warnings.push_back(fmt::format("ignoring {}: permission denied", path.native()));
@@ -45,7 +44,8 @@ std::optional<fs::path> choose_file(const GlobalFlags& flags, const fs::path& de
   return chosen;
 }
 
-Result<void> add_file(const fs::path& path, FoundValues& found, std::vector<std::string>& warnings) {
+Result<void> add_file(const fs::path& path, FoundValues& found,
+                      std::vector<std::string>& warnings) {
   for (auto& [name, text] : COCOON_TRY(read_config_file(path), "config")) {
     if (const Key* key = find_key(name)) {
       found[key] = {std::move(text), fmt::format("{}: {}", path.native(), name)};
@@ -135,7 +135,8 @@ Result<Settings> load_settings(const GlobalFlags& flags, const Environment& envi
     COCOON_TRY(key->set(settings, value.text), "config: {}", value.source);
   }
   // Two stores that share a run directory would take each other's VMs for garbage.
-  if (!found.contains(find_key("run_dir"))) settings.config.run_dir = settings.config.root_dir / "run";
+  if (!found.contains(find_key("run_dir")))
+    settings.config.run_dir = settings.config.root_dir / "run";
   return settings;
 }
 

@@ -65,11 +65,11 @@ Command gc_command() {
   command.path = "gc";
   command.summary = "Remove what dead commands left and what nothing uses any more";
   command.details =
-      "Never touches a running VM or the work of a running command; such things are skipped and named.";
-  command.flags = {{.name = "dry-run",
-                    .target = &flags->dry_run,
-                    .help = "only say what would be removed"},
-                   output_flag(&flags->format)};
+      "Never touches a running VM or the work of a running command; such things are skipped and "
+      "named.";
+  command.flags = {
+      {.name = "dry-run", .target = &flags->dry_run, .help = "only say what would be removed"},
+      output_flag(&flags->format)};
   command.run = [flags](App& app, const Arguments&) { return run_gc(app, *flags); };
   return command;
 }

@@ -13,8 +13,7 @@ struct ImageImportFlags {
   std::string format;
 };
 // The body of `image import` lives in cocoon-image; cocoon passes none.
-using ImageImportBody =
-    std::function<Result<int>(App&, const ImageImportFlags&, const Arguments&)>;
+using ImageImportBody = std::function<Result<int>(App&, const ImageImportFlags&, const Arguments&)>;
 
 Command image_import_command(const ImageImportBody& body);
 Command image_inspect_command();

@@ -12,8 +12,8 @@ std::string image_table(const std::vector<model::Image>& images) {
   if (images.empty()) return "No images found.\n";
   Table table({"TYPE", "NAME", "DIGEST", "SIZE", "CREATED"});
   for (const model::Image& image : images) {
-    table.add({image.type, image.name, image.digest.substr(0, kShownDigest),
-               human_size(image.size), local_time(image.created_at)});
+    table.add({image.type, image.name, image.digest.substr(0, kShownDigest), human_size(image.size),
+               local_time(image.created_at)});
   }
   return table.render();
 }

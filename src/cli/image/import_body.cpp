@@ -31,8 +31,8 @@ Result<int> run_image_import(App& app, const ImageImportFlags& flags, const Argu
   }
   engine::Ports* ports = COCOON_TRY(app.ports());
   ProgressView view(app.output());
-  auto report = COCOON_TRY(
-      engine::import_image(*ports, request, [&view](const image::Progress& step) {
+  auto report =
+      COCOON_TRY(engine::import_image(*ports, request, [&view](const image::Progress& step) {
         view.step(step.phase, step.done, step.total, step.text);
       }));
   view.finish();

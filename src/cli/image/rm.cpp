@@ -36,8 +36,8 @@ Result<int> run(App& app, const RmFlags& flags, const std::vector<std::string>& 
   for (const engine::RemovedImage& image : *removed) {
     result.succeeded.push_back(image.name);
     if (image.used_by.empty()) continue;
-    app.output().remark(
-        fmt::format("the files of {} stay: used by {}", image.name, fmt::join(image.used_by, ", ")));
+    app.output().remark(fmt::format("the files of {} stay: used by {}", image.name,
+                                    fmt::join(image.used_by, ", ")));
   }
   return report_batch(app, result, flags.format);
 }

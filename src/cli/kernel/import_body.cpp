@@ -23,8 +23,8 @@ Result<int> run_kernel_import(App& app, const KernelImportFlags& flags,
   engine::Ports* ports = COCOON_TRY(app.ports());
   ProgressView view(app.output());
   engine::KernelImportRequest request{arguments.names[0], flags.kernel, flags.modules, {}};
-  auto report = COCOON_TRY(
-      engine::import_kernel(*ports, request, [&view](const image::Progress& step) {
+  auto report =
+      COCOON_TRY(engine::import_kernel(*ports, request, [&view](const image::Progress& step) {
         view.step(step.phase, step.done, step.total, step.text);
       }));
   view.finish();

@@ -21,7 +21,8 @@ template <class... Cases>
 Overload(Cases...) -> Overload<Cases...>;
 
 Failure invalid_value(const Flag& flag, std::string_view value, std::string_view wanted) {
-  return fail(ErrorKind::kInvalid, "invalid value \"{}\" for {}: {}", value, flag.display(), wanted);
+  return fail(ErrorKind::kInvalid, "invalid value \"{}\" for {}: {}", value, flag.display(),
+              wanted);
 }
 
 Result<int> to_int(const Flag& flag, const std::string& value) {
@@ -129,39 +130,38 @@ std::optional<bool> parse_bool(std::string_view text) {
 Result<void> set_flag(const Flag& flag, const std::vector<std::string>& values) {
   const std::string& last = values.back();
   COCOON_TRY(check_choice(flag, last));
-  return std::visit(
-      Overload{[&](bool* target) -> Result<void> {
-                 auto value = parse_bool(last);
-                 if (!value) return invalid_value(flag, last, "wanted true or false");
-                 *target = *value;
-                 return {};
-               },
-               [&](int* target) -> Result<void> {
-                 *target = COCOON_TRY(to_int(flag, last));
-                 return {};
-               },
-               [&](std::optional<int>* target) -> Result<void> {
-                 *target = COCOON_TRY(to_int(flag, last));
-                 return {};
-               },
-               [&](std::string* target) -> Result<void> {
-                 *target = last;
-                 return {};
-               },
-               [&](std::optional<std::string>* target) -> Result<void> {
-                 *target = last;
-                 return {};
-               },
-               [&](std::vector<std::string>* target) -> Result<void> {
-                 *target = values;
-                 return {};
-               },
-               [&](OptionalValue* target) -> Result<void> {
-                 // "true" is what CLI11 hands over for a bare flag.
-                 *target = {true, last == "true" ? "" : last};
-                 return {};
-               }},
-      flag.target);
+  return std::visit(Overload{[&](bool* target) -> Result<void> {
+                               auto value = parse_bool(last);
+                               if (!value) return invalid_value(flag, last, "wanted true or false");
+                               *target = *value;
+                               return {};
+                             },
+                             [&](int* target) -> Result<void> {
+                               *target = COCOON_TRY(to_int(flag, last));
+                               return {};
+                             },
+                             [&](std::optional<int>* target) -> Result<void> {
+                               *target = COCOON_TRY(to_int(flag, last));
+                               return {};
+                             },
+                             [&](std::string* target) -> Result<void> {
+                               *target = last;
+                               return {};
+                             },
+                             [&](std::optional<std::string>* target) -> Result<void> {
+                               *target = last;
+                               return {};
+                             },
+                             [&](std::vector<std::string>* target) -> Result<void> {
+                               *target = values;
+                               return {};
+                             },
+                             [&](OptionalValue* target) -> Result<void> {
+                               // "true" is what CLI11 hands over for a bare flag.
+                               *target = {true, last == "true" ? "" : last};
+                               return {};
+                             }},
+                    flag.target);
 }
 
 Result<Arguments> parse_arguments(const Command& command, const FlagSet& flags,

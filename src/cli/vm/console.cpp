@@ -36,9 +36,7 @@ class Session {
   Result<void> take_keys();
   void take_window_size();
   // The terminal is raw: lines end with CR LF.
-  void say(std::string_view text) {
-    output_.raw_remark("\r\n[" + escape_controls(text) + "]\r\n");
-  }
+  void say(std::string_view text) { output_.raw_remark("\r\n[" + escape_controls(text) + "]\r\n"); }
 
   Output& output_;
   engine::ConsoleClient& client_;
@@ -104,8 +102,7 @@ Result<void> Session::run(sys::WindowChanges& window, bool read_keys) {
     short wanted = POLLIN;
     if (client_.has_pending()) wanted = static_cast<short>(POLLIN | POLLOUT);
     std::array<pollfd, 4> entries{
-        pollfd{client_.fd(), wanted, 0},
-        pollfd{read_keys ? STDIN_FILENO : -1, POLLIN, 0},
+        pollfd{client_.fd(), wanted, 0}, pollfd{read_keys ? STDIN_FILENO : -1, POLLIN, 0},
         pollfd{window.fd(), POLLIN, 0}, pollfd{sys::cancel_fd(), POLLIN, 0}};
     if (poll(entries.data(), entries.size(), -1) < 0 && errno != EINTR) return fail_errno("poll");
     COCOON_TRY(sys::check_cancelled());
@@ -135,16 +132,15 @@ Result<int> run(App& app, const ConsoleFlags& flags, const std::string& referenc
     return fail(ErrorKind::kInvalid, "standard input is not a terminal");
   }
   FoundVm found = COCOON_TRY(find_vm(app, reference));
-  auto client =
-      COCOON_TRY(engine::ConsoleClient::attach(*found.ports, found.vm, access_of(flags)));
+  auto client = COCOON_TRY(engine::ConsoleClient::attach(*found.ports, found.vm, access_of(flags)));
   auto window = COCOON_TRY(sys::WindowChanges::watch());
   std::optional<sys::RawTty> raw;
   if (terminal) raw.emplace(COCOON_TRY(sys::RawTty::enter(STDIN_FILENO)));
   Output& output = app.output();
   std::string shown = escape_controls(reference);
   if (terminal) {
-    output.raw_remark(fmt::format("Connected to {} (escape sequence: {}.)\r\n", shown,
-                                  show_escape_char(escape)));
+    output.raw_remark(
+        fmt::format("Connected to {} (escape sequence: {}.)\r\n", shown, show_escape_char(escape)));
   }
   auto result = Session(output, client, escape).run(window, terminal);
   if (terminal) output.raw_remark(fmt::format("\r\nDisconnected from {}.\r\n", shown));

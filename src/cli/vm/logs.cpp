@@ -20,9 +20,10 @@ Result<int> run(App& app, const LogsFlags& flags, const std::string& reference) 
   }
   if (flags.tail) options.tail = static_cast<std::size_t>(*flags.tail);
   FoundVm found = COCOON_TRY(find_vm(app, reference));
-  COCOON_TRY(engine::read_logs(*found.ports, found.vm, options,
-                               [&app](std::string_view bytes) { return app.output().stream(bytes); }),
-             "logs of vm {}", found.vm.id);
+  COCOON_TRY(
+      engine::read_logs(*found.ports, found.vm, options,
+                        [&app](std::string_view bytes) { return app.output().stream(bytes); }),
+      "logs of vm {}", found.vm.id);
   return 0;
 }
 
@@ -34,17 +35,16 @@ Command vm_logs_command() {
   command.path = "vm logs";
   command.usage = "VM";
   command.summary = "Show what the guest wrote to its console";
-  command.flags = {{.name = "follow",
-                    .short_name = 'f',
-                    .target = &flags->follow,
-                    .help = "go on until the VM ends"},
-                   {.name = "tail",
-                    .target = &flags->tail,
-                    .help = "only the last N lines of what is there",
-                    .value_name = "N"},
-                   {.name = "vmm",
-                    .target = &flags->vmm,
-                    .help = "show the hypervisor's log instead"}};
+  command.flags = {
+      {.name = "follow",
+       .short_name = 'f',
+       .target = &flags->follow,
+       .help = "go on until the VM ends"},
+      {.name = "tail",
+       .target = &flags->tail,
+       .help = "only the last N lines of what is there",
+       .value_name = "N"},
+      {.name = "vmm", .target = &flags->vmm, .help = "show the hypervisor's log instead"}};
   command.min_names = command.max_names = 1;
   command.names = Names::kVm;
   command.run = [flags](App& app, const Arguments& arguments) {

@@ -35,11 +35,11 @@ Result<int> run_over_vms(App& app, const std::vector<std::string>& references,
     };
     return report_batch(app, nothing_done(references, ids.error(), look_up), format);
   }
-  auto result = engine::run_batch(
-      *ports, *ids, [&](engine::Ports& own, const std::string& id) -> Result<void> {
-        COCOON_TRY(work(own, id), "{} {}", verb, id);
-        return {};
-      });
+  auto result = engine::run_batch(*ports, *ids,
+                                  [&](engine::Ports& own, const std::string& id) -> Result<void> {
+                                    COCOON_TRY(work(own, id), "{} {}", verb, id);
+                                    return {};
+                                  });
   return report_batch(app, result, format);
 }
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/vm_start.h"
-
 #include "cli/json_output.h"
 #include "cli/vm/references.h"
 #include "cli/vm/vm.h"
+#include "engine/vm_start.h"
 
 namespace cocoon::cli {
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "engine/vm_stop.h"
-
 #include "cli/vm/references.h"
 #include "cli/vm/stop_flags.h"
 #include "cli/vm/vm.h"
+#include "engine/vm_stop.h"
 
 namespace cocoon::cli {
 namespace {

@@ -39,8 +39,8 @@ Words CliTest::argv(const Words& words) const {
 }
 
 std::vector<std::string> CliTest::environment_of(const Environment& extra) {
-  std::vector<std::string> out = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                                  "TZ=UTC"};
+  std::vector<std::string> out = {
+      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "TZ=UTC"};
   // What the sanitizers need to hear in the child, too.
   for (const char* name : {"ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"}) {
     if (const char* value = std::getenv(name)) out.push_back(std::string(name) + "=" + value);
@@ -152,9 +152,7 @@ sys::UniqueFd LiveVm::accept() {
   return sys::UniqueFd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
 }
 
-void LiveVm::end_vmm() {
-  vmm_->kill_now();
-}
+void LiveVm::end_vmm() { vmm_->kill_now(); }
 
 void LiveVm::end_shim() {
   fs::remove(dir_ / "shim.sock");

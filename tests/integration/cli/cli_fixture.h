@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the built program on a store of its own, and makes VMs that look alive: a row, a VM directory,
-// a process that stands for the VMM, and this test as their shim.
+// Runs the built program on a store of its own, and makes VMs that look alive: a row, a VM
+// directory, a process that stands for the VMM, and this test as their shim.
 #pragma once
 
 #include <sys/types.h>

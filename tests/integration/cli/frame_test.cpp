@@ -92,8 +92,9 @@ TEST_F(Frame, ReadersOfAnEmptyStoreCreateNothing) {
 }
 
 TEST_F(Frame, HelpIsNoError) {
-  for (const Words& words : {Words{}, Words{"vm"}, Words{"--help"}, Words{"vm", "stop", "-h"},
-                             Words{"help", "vm", "stop"}, Words{"vm", "stop", "--bogus", "--help"}}) {
+  for (const Words& words :
+       {Words{}, Words{"vm"}, Words{"--help"}, Words{"vm", "stop", "-h"},
+        Words{"help", "vm", "stop"}, Words{"vm", "stop", "--bogus", "--help"}}) {
     RunResult result = cocoon(words);
     EXPECT_EQ(result.code, 0);
     EXPECT_EQ(result.err, "");
@@ -157,7 +158,8 @@ TEST_F(Frame, StoppingWhatDoesNotRunSucceeds) {
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(result.out, std::string(kOther) + "\n" + kId + "\n");  // each once, in the first order
   result = cocoon({"vm", "stop", "-o", "json", "web"});
-  EXPECT_EQ(result.json(), (nlohmann::json{{"succeeded", {kId}}, {"failed", nlohmann::json::array()}}));
+  EXPECT_EQ(result.json(),
+            (nlohmann::json{{"succeeded", {kId}}, {"failed", nlohmann::json::array()}}));
 }
 
 TEST_F(Frame, UnwritableOutputIsAnError) {

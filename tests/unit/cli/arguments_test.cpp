@@ -240,16 +240,13 @@ TEST_P(Numbers, InAnyBase) {
     EXPECT_NE(parsed.error().to_string().find("--count"), std::string::npos);
   }
 }
-INSTANTIATE_TEST_SUITE_P(Spellings, Numbers,
-                         testing::Values(NumberForm{"10", 10}, NumberForm{"0x10", 16},
-                                         NumberForm{"0o17", 15}, NumberForm{"0b11", 3},
-                                         NumberForm{"-5", -5}, NumberForm{"+5", 5},
-                                         NumberForm{"2147483647", 2147483647},
-                                         NumberForm{"2147483648", std::nullopt},
-                                         NumberForm{"", std::nullopt},
-                                         NumberForm{"ten", std::nullopt},
-                                         NumberForm{"1.5", std::nullopt},
-                                         NumberForm{"5 ", std::nullopt}));
+INSTANTIATE_TEST_SUITE_P(
+    Spellings, Numbers,
+    testing::Values(NumberForm{"10", 10}, NumberForm{"0x10", 16}, NumberForm{"0o17", 15},
+                    NumberForm{"0b11", 3}, NumberForm{"-5", -5}, NumberForm{"+5", 5},
+                    NumberForm{"2147483647", 2147483647}, NumberForm{"2147483648", std::nullopt},
+                    NumberForm{"", std::nullopt}, NumberForm{"ten", std::nullopt},
+                    NumberForm{"1.5", std::nullopt}, NumberForm{"5 ", std::nullopt}));
 
 TEST(Arguments, RepeatableFlagKeepsOrder) {
   Sample sample;
@@ -292,19 +289,18 @@ TEST_P(Mistakes, AreUsageErrors) {
 }
 INSTANTIATE_TEST_SUITE_P(
     Texts, Mistakes,
-    testing::Values(
-        Mistake{"UnknownLong", {"--bogus"}, "unknown flag: --bogus"},
-        Mistake{"NearLong", {"--frce"}, "unknown flag: --frce (did you mean --force?)"},
-        Mistake{"UnknownShort", {"-x"}, "unknown shorthand flag: 'x' in -x"},
-        Mistake{"UnknownInCluster", {"-fx"}, "unknown shorthand flag: 'x' in -fx"},
-        Mistake{"Digit", {"-1"}, "unknown shorthand flag: '1' in -1"},
-        Mistake{"NoValue", {"a", "--name"}, "flag needs a value: --name"},
-        Mistake{"NoShortValue", {"-u"}, "flag needs a value: -u"},
-        Mistake{"Syntax", {"--=x"}, "bad flag syntax: --=x"},
-        Mistake{"ThreeDashes", {"---force"}, "bad flag syntax: ---force"},
-        Mistake{"Choice",
-                {"-o", "xml"},
-                "invalid value \"xml\" for --output: wanted one of json, table"}),
+    testing::Values(Mistake{"UnknownLong", {"--bogus"}, "unknown flag: --bogus"},
+                    Mistake{"NearLong", {"--frce"}, "unknown flag: --frce (did you mean --force?)"},
+                    Mistake{"UnknownShort", {"-x"}, "unknown shorthand flag: 'x' in -x"},
+                    Mistake{"UnknownInCluster", {"-fx"}, "unknown shorthand flag: 'x' in -fx"},
+                    Mistake{"Digit", {"-1"}, "unknown shorthand flag: '1' in -1"},
+                    Mistake{"NoValue", {"a", "--name"}, "flag needs a value: --name"},
+                    Mistake{"NoShortValue", {"-u"}, "flag needs a value: -u"},
+                    Mistake{"Syntax", {"--=x"}, "bad flag syntax: --=x"},
+                    Mistake{"ThreeDashes", {"---force"}, "bad flag syntax: ---force"},
+                    Mistake{"Choice",
+                            {"-o", "xml"},
+                            "invalid value \"xml\" for --output: wanted one of json, table"}),
     [](const auto& one) { return std::string(one.param.label); });
 
 TEST(Arguments, ArityIsChecked) {

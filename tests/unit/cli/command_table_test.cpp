@@ -104,10 +104,11 @@ model::Vm sample_vm(const std::string& id, const std::string& name) {
 
 TEST(VmTable, HasTheHeadersOfTheSpec) {
   EXPECT_EQ(vm_table({}), "No VMs found.\n");
-  EXPECT_EQ(vm_table({sample_vm("K3QZ7WJ5M2XA4TBN6RCVYDHEPL", "web")}),
-            "ID                          NAME  STATE    CPU  MEMORY  STORAGE  IP  IMAGE     CREATED\n"
-            "K3QZ7WJ5M2XA4TBN6RCVYDHEPL  web   running  2    1.5GiB  10GiB    -   alpine:3  not a "
-            "time\n");
+  EXPECT_EQ(
+      vm_table({sample_vm("K3QZ7WJ5M2XA4TBN6RCVYDHEPL", "web")}),
+      "ID                          NAME  STATE    CPU  MEMORY  STORAGE  IP  IMAGE     CREATED\n"
+      "K3QZ7WJ5M2XA4TBN6RCVYDHEPL  web   running  2    1.5GiB  10GiB    -   alpine:3  not a "
+      "time\n");
 }
 
 TEST(StatusFilter, MatchesIdNameAndPrefix) {

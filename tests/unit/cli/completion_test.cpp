@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cli/completion/complete.h"
-
 #include <algorithm>
 
 #include <gtest/gtest.h>
 
 #include "cli/commands.h"
+#include "cli/completion/complete.h"
 #include "cli/completion/scripts.h"
 
 namespace cocoon::cli {

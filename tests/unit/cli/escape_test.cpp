@@ -16,8 +16,8 @@ TEST(EscapeChar, IsParsedAsTheOriginalDoes) {
 }
 
 TEST(EscapeChar, RefusesTheRest) {
-  for (std::string text : {"", "ab", "^", "^1", "^^^", "^@", "^M", "^J", "\r", "\n", "\x7f", "\x80",
-                           "\xc3\xa4"}) {
+  for (std::string text :
+       {"", "ab", "^", "^1", "^^^", "^@", "^M", "^J", "\r", "\n", "\x7f", "\x80", "\xc3\xa4"}) {
     auto parsed = parse_escape_char(text);
     ASSERT_FALSE(parsed) << text;
     EXPECT_EQ(parsed.error().kind, ErrorKind::kInvalid);

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cli/output.h"
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -8,7 +10,6 @@
 #include "cli/general/doctor_report.h"
 #include "cli/general/gc_report.h"
 #include "cli/json_output.h"
-#include "cli/output.h"
 #include "cli/table.h"
 #include "sys/fd.h"
 #include "sys/files.h"
@@ -31,9 +32,7 @@ TEST(Json, IsIndentedEscapedAndEndsWithANewline) {
             "{\n  \"a\": \"\\u003cb\\u003e \\u0026 \\\"c\\\"\"\n}\n");
 }
 
-TEST(Json, SurvivesTextThatIsNotUtf8) {
-  EXPECT_EQ(render_json("a\xff"), "\"a\xef\xbf\xbd\"\n");
-}
+TEST(Json, SurvivesTextThatIsNotUtf8) { EXPECT_EQ(render_json("a\xff"), "\"a\xef\xbf\xbd\"\n"); }
 
 TEST(Json, BatchGolden) {
   test::expect_golden("batch.json", render_json(batch_json(sample_batch())));

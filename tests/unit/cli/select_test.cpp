@@ -41,7 +41,8 @@ TEST(Select, FindsCommandsAndAliases) {
 
 TEST(Select, GlobalFlagsMayStandAnywhere) {
   Fixture f;
-  auto selection = f.select({"--root-dir", "vm", "vm", "--dns=1.1.1.1", "list", "--log-level", "x"});
+  auto selection =
+      f.select({"--root-dir", "vm", "vm", "--dns=1.1.1.1", "list", "--log-level", "x"});
   ASSERT_TRUE(selection);
   EXPECT_EQ(selection->command->path, "vm list");
   EXPECT_EQ(selection->rest, (Words{"--root-dir", "vm", "--dns=1.1.1.1", "--log-level", "x"}));

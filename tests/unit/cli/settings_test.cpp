@@ -156,17 +156,22 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         FileCase{"c.json", R"({"ROOT_DIR":"/r","stop_timeout_seconds":"30","dns":["1.1.1.1","::1"],
                  "use_firecracker":true,"max_layer_bytes":"2G","log":{"level":"warn"}})"},
-        FileCase{"c.toml", "root_dir='/r'\nstop_timeout_seconds=30\ndns=['1.1.1.1','::1']\n"
-                           "use_firecracker=true\nmax_layer_bytes='2G'\n[log]\nlevel='warn'\n"},
-        FileCase{"c.yaml", "Root_Dir: /r\nstop_timeout_seconds: 30\ndns: [1.1.1.1, '::1']\n"
-                           "use_firecracker: true\nmax_layer_bytes: 2G\nlog: {level: warn}\n"},
-        FileCase{"c.yml", "root_dir: /r\nstop_timeout_seconds: '30'\ndns: 1.1.1.1;::1\n"
-                          "use_firecracker: 1\nmax_layer_bytes: 2147483648\nlog_level: WARN\n"},
-        FileCase{"c.env", "# comment\nROOT_DIR=/r\nSTOP_TIMEOUT_SECONDS=\"30\"\n\n"
-                          "DNS='1.1.1.1, ::1'\nexport USE_FIRECRACKER=true # note\n"
-                          "MAX_LAYER_BYTES=2GiB\nLOG_LEVEL=warn\n"},
-        FileCase{"c.dotenv", "root_dir=/r\nstop_timeout_seconds=30\ndns=1.1.1.1,::1\n"
-                             "use_firecracker=T\nmax_layer_bytes=2g\nlog.level=2\n"}),
+        FileCase{"c.toml",
+                 "root_dir='/r'\nstop_timeout_seconds=30\ndns=['1.1.1.1','::1']\n"
+                 "use_firecracker=true\nmax_layer_bytes='2G'\n[log]\nlevel='warn'\n"},
+        FileCase{"c.yaml",
+                 "Root_Dir: /r\nstop_timeout_seconds: 30\ndns: [1.1.1.1, '::1']\n"
+                 "use_firecracker: true\nmax_layer_bytes: 2G\nlog: {level: warn}\n"},
+        FileCase{"c.yml",
+                 "root_dir: /r\nstop_timeout_seconds: '30'\ndns: 1.1.1.1;::1\n"
+                 "use_firecracker: 1\nmax_layer_bytes: 2147483648\nlog_level: WARN\n"},
+        FileCase{"c.env",
+                 "# comment\nROOT_DIR=/r\nSTOP_TIMEOUT_SECONDS=\"30\"\n\n"
+                 "DNS='1.1.1.1, ::1'\nexport USE_FIRECRACKER=true # note\n"
+                 "MAX_LAYER_BYTES=2GiB\nLOG_LEVEL=warn\n"},
+        FileCase{"c.dotenv",
+                 "root_dir=/r\nstop_timeout_seconds=30\ndns=1.1.1.1,::1\n"
+                 "use_firecracker=T\nmax_layer_bytes=2g\nlog.level=2\n"}),
     [](const auto& one) {
       std::string name = one.param.name;
       return name.substr(2);
@@ -217,18 +222,15 @@ TEST_P(BadValues, AreRefusedByNameAndValue) {
 }
 INSTANTIATE_TEST_SUITE_P(
     Keys, BadValues,
-    testing::Values(BadValue{"COCOON_STOP_TIMEOUT_SECONDS", "0"},
-                    BadValue{"COCOON_STOP_TIMEOUT_SECONDS", "-1"},
-                    BadValue{"COCOON_STOP_TIMEOUT_SECONDS", "soon"},
-                    BadValue{"COCOON_DNS", "8.8.8"}, BadValue{"COCOON_DNS", "dns.example"},
-                    BadValue{"COCOON_LOG_LEVEL", "loud"}, BadValue{"COCOON_LOG_LEVEL", "200"},
-                    BadValue{"COCOON_LOG_USE_JSON", "maybe"},
-                    BadValue{"COCOON_LOG_MAX_AGE", "-3"},
-                    BadValue{"COCOON_HYPERVISOR", "xen"}, BadValue{"COCOON_UID_BASE", "-7"},
-                    BadValue{"COCOON_UID_BASE", "4294967296"},
-                    BadValue{"COCOON_POOL_SIZE", "99999999999"},
-                    BadValue{"COCOON_MAX_LAYER_BYTES", "1GG"},
-                    BadValue{"COCOON_USE_FIRECRACKER", "yes"}));
+    testing::Values(
+        BadValue{"COCOON_STOP_TIMEOUT_SECONDS", "0"}, BadValue{"COCOON_STOP_TIMEOUT_SECONDS", "-1"},
+        BadValue{"COCOON_STOP_TIMEOUT_SECONDS", "soon"}, BadValue{"COCOON_DNS", "8.8.8"},
+        BadValue{"COCOON_DNS", "dns.example"}, BadValue{"COCOON_LOG_LEVEL", "loud"},
+        BadValue{"COCOON_LOG_LEVEL", "200"}, BadValue{"COCOON_LOG_USE_JSON", "maybe"},
+        BadValue{"COCOON_LOG_MAX_AGE", "-3"}, BadValue{"COCOON_HYPERVISOR", "xen"},
+        BadValue{"COCOON_UID_BASE", "-7"}, BadValue{"COCOON_UID_BASE", "4294967296"},
+        BadValue{"COCOON_POOL_SIZE", "99999999999"}, BadValue{"COCOON_MAX_LAYER_BYTES", "1GG"},
+        BadValue{"COCOON_USE_FIRECRACKER", "yes"}));
 
 TEST_F(SettingsTest, ZeroMeansTheDefaultForWaits) {
   env_["COCOON_SOCKET_WAIT_TIMEOUT_SECONDS"] = "-1";
