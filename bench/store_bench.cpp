@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The store's look-ups with 10 and with 10 000 VM records: what `vm inspect` does must not grow.
-#include <benchmark/benchmark.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+
+#include <benchmark/benchmark.h>
 
 #include "base/clock.h"
 #include "base/id.h"

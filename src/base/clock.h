@@ -12,9 +12,7 @@ using Milliseconds = std::chrono::milliseconds;
 
 // A point of the monotonic clock after which waiting ends.
 using Deadline = std::chrono::steady_clock::time_point;
-inline Deadline deadline_in(Milliseconds delay) {
-  return std::chrono::steady_clock::now() + delay;
-}
+inline Deadline deadline_in(Milliseconds delay) { return std::chrono::steady_clock::now() + delay; }
 // Time left, never negative.
 Milliseconds time_left(Deadline deadline);
 

@@ -8,19 +8,18 @@
 namespace cocoon {
 namespace {
 
-void pad4(std::string& bytes) {
-  bytes.append((4 - bytes.size() % 4) % 4, '\0');
-}
+void pad4(std::string& bytes) { bytes.append((4 - bytes.size() % 4) % 4, '\0'); }
 
 }  // namespace
 
 void CpioArchive::add(std::string_view name, unsigned mode, std::string_view content,
                       unsigned major, unsigned minor) {
-  // magic ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor rdevminor namesize check
-  bytes_ += fmt::format("070701{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}"
-                        "{:08X}{:08X}",
-                        next_inode_++, mode, 0, 0, 1, 0, content.size(), 0, 0, major, minor,
-                        name.size() + 1, 0);
+  // magic ino mode uid gid nlink mtime filesize devmajor devminor rdevmajor rdevminor namesize
+  // check
+  bytes_ += fmt::format(
+      "070701{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}{:08X}"
+      "{:08X}{:08X}",
+      next_inode_++, mode, 0, 0, 1, 0, content.size(), 0, 0, major, minor, name.size() + 1, 0);
   bytes_ += name;
   bytes_ += '\0';
   pad4(bytes_);

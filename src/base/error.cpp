@@ -50,17 +50,15 @@ std::string Error::to_string() const {
 }
 
 Failure fail_errno(int saved_errno, std::string_view what) {
-  return Failure(Error{
-      ErrorKind::kSystem, fmt::format("{}: {}", what, std::strerror(saved_errno)), {}, saved_errno});
+  return Failure(Error{ErrorKind::kSystem,
+                       fmt::format("{}: {}", what, std::strerror(saved_errno)),
+                       {},
+                       saved_errno});
 }
 
-Failure fail_errno(std::string_view what) {
-  return fail_errno(errno, what);
-}
+Failure fail_errno(std::string_view what) { return fail_errno(errno, what); }
 
-Failure pass(Error error) {
-  return Failure(std::move(error));
-}
+Failure pass(Error error) { return Failure(std::move(error)); }
 
 Failure pass(Error error, std::string frame) {
   error.frames.push_back(std::move(frame));

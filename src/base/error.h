@@ -70,7 +70,8 @@ template <class... Args>
 [[nodiscard]] Failure pass(Error error);
 [[nodiscard]] Failure pass(Error error, std::string frame);
 
-// Discards a result on purpose. `why` is for the reader; it is logged at debug level with the error.
+// Discards a result on purpose. `why` is for the reader; it is logged at debug level with the
+// error.
 void ignore_error(const Error& error, std::string_view why);
 template <class T>
 void ignore(const Result<T>& result, std::string_view why) {
@@ -82,11 +83,11 @@ void ignore(const Result<T>& result, std::string_view why) {
 // Unwraps a Result or returns its error from the calling function with one frame added. The frame
 // is formatted only on failure. A statement expression: GCC and clang, which is all we build with.
 // Never nest it in itself.
-#define COCOON_TRY(expr, ...)                                                                    \
-  __extension__({                                                                                \
-    auto&& try_result_ = (expr);                                                                 \
-    if (!try_result_)                                                                            \
-      return ::cocoon::pass(                                                                     \
-          std::move(try_result_).error() __VA_OPT__(, ::fmt::format(__VA_ARGS__)));              \
-    std::move(try_result_).take();                                                               \
+#define COCOON_TRY(expr, ...)                                                       \
+  __extension__({                                                                   \
+    auto&& try_result_ = (expr);                                                    \
+    if (!try_result_)                                                               \
+      return ::cocoon::pass(                                                        \
+          std::move(try_result_).error() __VA_OPT__(, ::fmt::format(__VA_ARGS__))); \
+    std::move(try_result_).take();                                                  \
   })

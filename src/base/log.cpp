@@ -76,9 +76,7 @@ void configure_log(const LogOptions& options) {
   g_level = options.level;
 }
 
-bool log_enabled(LogLevel level) {
-  return level >= g_level.load(std::memory_order_relaxed);
-}
+bool log_enabled(LogLevel level) { return level >= g_level.load(std::memory_order_relaxed); }
 
 void write_log(LogLevel level, std::string_view message) {
   // spdlog throws when its file cannot be opened; a log that cannot be written ends no command.

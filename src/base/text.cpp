@@ -2,8 +2,8 @@
 #include "base/text.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cctype>
+#include <charconv>
 #include <limits>
 
 #include <fmt/format.h>

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <clocale>
 
 #include "cli/app.h"
@@ -106,21 +105,20 @@ int run_command_line(const Program& program, const std::vector<std::string>& arg
     return run_complete(program, {arguments.begin() + 1, arguments.end()}, output);
   }
   auto result = dispatch(program, arguments, output);
-  int code = result ? *result : exit_code(result.error().kind);
-  if (!result) {
-    output.discard();
-    output.error(result.error());
+  if (result) {
+    auto flushed = output.flush();
+    if (!flushed) result = pass(std::move(flushed).error());
   }
-  auto flushed = output.flush();
-  if (flushed) return code;
+  if (result) return *result;
   // The reader of a pipe that has seen enough is no news: `cocoon vm list | head -1`.
-  if (flushed.error().saved_errno != EPIPE) output.error(flushed.error());
-  return code != 0 ? code : 1;
+  if (!output.reader_gone()) output.error(result.error());
+  return exit_code(result.error().kind);
 }
 
 int run_main(const Program& program, int argc, char** argv) {
   ensure_standard_descriptors();
-  std::setlocale(LC_CTYPE, "C.UTF-8");
+  // For file names in archives; cocoon itself needs none and saves the time.
+  if (program.is_helper) std::setlocale(LC_CTYPE, "C.UTF-8");
   Output output(STDOUT_FILENO, STDERR_FILENO);
   if (auto installed = sys::install_cancel_signals(); !installed) {
     output.error(installed.error());

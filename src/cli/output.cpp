@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/output.h"
 
+#include <poll.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "base/log.h"
 #include "base/text.h"
+#include "sys/cancel.h"
 #include "sys/files.h"
 
 namespace cocoon::cli {
@@ -22,7 +25,19 @@ Result<void> Output::flush() {
 }
 
 Result<void> Output::stream(std::string_view bytes) {
-  COCOON_TRY(sys::write_all(out_fd_, bytes), "write to standard output");
+  while (!bytes.empty()) {
+    ssize_t put = write(out_fd_, bytes.data(), bytes.size());
+    if (put >= 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(put));
+    } else if (errno == EAGAIN) {
+      pollfd entry{out_fd_, POLLOUT, 0};
+      poll(&entry, 1, -1);
+      COCOON_TRY(sys::check_cancelled(), "write to standard output");
+    } else if (errno != EINTR) {
+      reader_gone_ = errno == EPIPE;
+      return fail_errno("write to standard output");
+    }
+  }
   return {};
 }
 

@@ -20,12 +20,14 @@ class Output {
   // Adds to stdout.
   void print(std::string_view text) { pending_ += text; }
   void line(std::string_view text);
-  // Drops what was printed and not flushed.
-  void discard() { pending_.clear(); }
   // Writes what was printed. kSystem when it cannot be written (full disk, closed pipe).
   Result<void> flush();
-  // Writes at once: for output without end.
+  // Writes at once: for output without end. Waits for a slow reader, also when the descriptor that
+  // we were given does not block.
   Result<void> stream(std::string_view bytes);
+
+  // True once stdout was a pipe that nobody reads any more.
+  bool reader_gone() const { return reader_gone_; }
 
   // One line on stderr, control characters escaped. A progress bar in the way is ended first.
   void remark(std::string_view text);
@@ -42,6 +44,7 @@ class Output {
  private:
   int out_fd_;
   int err_fd_;
+  bool reader_gone_ = false;
   std::mutex errors_;
   bool bar_shown_ = false;
   std::string pending_;

@@ -41,9 +41,7 @@ void add_disk(json& out, const model::Disk& disk, std::size_t index,
 
 }  // namespace
 
-std::string layer_serial(std::size_t index) {
-  return fmt::format("cocoon-layer{}", index);
-}
+std::string layer_serial(std::size_t index) { return fmt::format("cocoon-layer{}", index); }
 
 std::string render_boot_json(const model::Vm& vm, const std::string& modules_version,
                              const std::vector<std::string>& dns) {

@@ -74,7 +74,8 @@ Result<void> collect_orphan(Collector& gc, const std::string& kind, const std::s
 Result<void> collect_directories(Collector& gc, const std::set<std::string>& known) {
   for (std::string_view hypervisor : kBackends) {
     std::string directory = model::backend_directory(hypervisor);
-    for (const fs::path& parent : {gc.ports.paths.run() / directory, gc.ports.paths.log() / directory}) {
+    for (const fs::path& parent :
+         {gc.ports.paths.run() / directory, gc.ports.paths.log() / directory}) {
       for (const std::string& name : COCOON_TRY(sys::list_dir(parent))) {
         if (!is_id(name) || known.count(name) != 0) continue;
         model::Vm vm;
@@ -107,9 +108,8 @@ Result<void> collect_memory(Collector& gc, const std::set<std::string>& known) {
 Result<void> collect_uids(Collector& gc, const std::set<std::string>& known) {
   for (const UidClaim& claim : COCOON_TRY(list_uid_claims(gc.ports))) {
     if (known.count(claim.vm_id) != 0) continue;
-    COCOON_TRY(collect_orphan(gc, "uid", claim.vm_id, 0, [&] {
-      return release_uid(gc.ports, claim.uid, claim.vm_id);
-    }));
+    COCOON_TRY(collect_orphan(gc, "uid", claim.vm_id, 0,
+                              [&] { return release_uid(gc.ports, claim.uid, claim.vm_id); }));
   }
   return {};
 }
@@ -124,8 +124,7 @@ Result<void> collect_exit_records(Collector& gc, const std::set<std::string>& kn
       gc.removed("exit-record", name);
       continue;
     }
-    COCOON_TRY(
-        collect_orphan(gc, "exit-record", id, 0, [&] { return sys::remove_file(file); }));
+    COCOON_TRY(collect_orphan(gc, "exit-record", id, 0, [&] { return sys::remove_file(file); }));
   }
   return {};
 }
@@ -167,10 +166,12 @@ Result<GcReport> collect_garbage(Ports& ports, bool dry_run) {
   COCOON_TRY(collect_locks(gc, known), "collect lock files");
   collect_cgroups(gc, known);
   COCOON_TRY(sys::check_cancelled());
-  add(gc, "temp", COCOON_TRY(image::collect_temp(ports.paths, dry_run), "collect work directories"));
-  add(gc, "kernel", COCOON_TRY(image::collect_kernels(ports.db, ports.paths, dry_run),
-                               "collect kernels"));
-  add(gc, "blob", COCOON_TRY(image::collect_blobs(ports.db, ports.paths, dry_run), "collect blobs"));
+  add(gc, "temp",
+      COCOON_TRY(image::collect_temp(ports.paths, dry_run), "collect work directories"));
+  add(gc, "kernel",
+      COCOON_TRY(image::collect_kernels(ports.db, ports.paths, dry_run), "collect kernels"));
+  add(gc, "blob",
+      COCOON_TRY(image::collect_blobs(ports.db, ports.paths, dry_run), "collect blobs"));
   return std::move(gc.report);
 }
 

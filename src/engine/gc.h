@@ -18,7 +18,7 @@ struct GcItem {
 };
 
 struct GcReport {
-  std::vector<GcItem> removed;   // or what would be removed
+  std::vector<GcItem> removed;       // or what would be removed
   std::vector<std::string> skipped;  // busy things, with the reason
 };
 

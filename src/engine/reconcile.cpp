@@ -20,9 +20,7 @@ namespace {
 // How long the shim may take from the VMM's end to its exit record.
 constexpr Milliseconds kExitRecordWait{1'000};
 
-sys::ProcessRef vmm_ref(const model::Process& process) {
-  return {process.pid, process.start_time};
-}
+sys::ProcessRef vmm_ref(const model::Process& process) { return {process.pid, process.start_time}; }
 
 // The exit record of exactly this VMM, if it is there.
 std::optional<model::ExitRecord> read_exit(const Ports& ports, const model::Vm& vm) {
@@ -113,7 +111,8 @@ Result<model::Vm> fold_end(Ports& ports, const model::Vm& vm, bool asked, Millis
   while (true) {
     bool shim = shim_alive(dir);  // before the look: a shim that ends meanwhile has written
     if (auto exit = read_exit(ports, vm)) {
-      auto folded = COCOON_TRY(store_end(ports, vm, *exit, asked), "record the end of vm {}", vm.id);
+      auto folded =
+          COCOON_TRY(store_end(ports, vm, *exit, asked), "record the end of vm {}", vm.id);
       COCOON_TRY(remove_memory(ports, vm));
       return folded;
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Undo of a use case (design decision 5): what was done is undone in reverse, with signals shielded,
-// unless the case commits. Register an undo before a step that may half-finish; it must be
-// idempotent, and every one has a GC twin for the case of kill -9.
+// Undo of a use case (design decision 5): what was done is undone in reverse, with signals
+// shielded, unless the case commits. Register an undo before a step that may half-finish; it must
+// be idempotent, and every one has a GC twin for the case of kill -9.
 #pragma once
 
 #include <functional>

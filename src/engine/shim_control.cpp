@@ -97,7 +97,8 @@ Result<sys::ProcessRef> launch_shim(const ShimConfig& config) {
   std::string report = COCOON_TRY(run_shim("launch", config.vm_dir));
   if (auto vmm = parse_report(report, "started")) return *vmm;
   if (report.rfind("error ", 0) == 0) report.erase(0, 6);
-  return fail(ErrorKind::kVmm, "{}", report.empty() ? "cocoon-shim ended without a report" : report);
+  return fail(ErrorKind::kVmm, "{}",
+              report.empty() ? "cocoon-shim ended without a report" : report);
 }
 
 bool shim_alive(const fs::path& vm_dir) {
@@ -108,7 +109,8 @@ bool shim_alive(const fs::path& vm_dir) {
 
 Result<void> adopt_shim(const fs::path& vm_dir) {
   std::string report = COCOON_TRY(run_shim("adopt", vm_dir));
-  if (parse_report(report, "adopted") || report == "error busy" || report == "error gone") return {};
+  if (parse_report(report, "adopted") || report == "error busy" || report == "error gone")
+    return {};
   return fail(ErrorKind::kVmm, "replace the shim: {}", report);
 }
 

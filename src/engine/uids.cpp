@@ -17,9 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path claim_path(std::uint32_t uid) {
-  return fs::path(kUidClaims) / std::to_string(uid);
-}
+fs::path claim_path(std::uint32_t uid) { return fs::path(kUidClaims) / std::to_string(uid); }
 
 // "<install id> <vm id>". A claim is a symbolic link with this text as its target: made in one step
 // and exclusively, so a killed command never leaves a claim without an owner.

@@ -76,24 +76,23 @@ Result<void> check_answer(std::string_view answer, ConsoleAccess access) {
               answer.substr(kRead.size()));
 }
 
-ConsoleEvent event_of(const std::string& packet) {
+ConsoleEvent event_of(std::string_view packet) {
   using Kind = ConsoleEvent::Kind;
-  ConsoleEvent event;
-  event.kind = Kind::kOutput;
-  if (packet.empty()) return event;
-  if (packet[0] == 'o') {
-    event.text = packet.substr(1);
-  } else if (packet[0] == 'd') {
-    event.kind = Kind::kDropped;
-    event.count = parse_decimal(std::string_view(packet).substr(1)).value_or(0);
-  } else if (packet[0] == 'l') {
-    event.kind = Kind::kWriteLost;
-  } else if (packet[0] == 'e') {
-    event.kind = Kind::kEnded;
-    event.text = packet.substr(1);
+  if (packet.empty()) return {};
+  std::string_view body = packet.substr(1);
+  switch (packet.front()) {
+    case 'o':
+      return {Kind::kOutput, std::string(body), 0};
+    case 'd':
+      return {Kind::kDropped, "", parse_decimal(body).value_or(0)};
+    case 'l':
+      return {Kind::kWriteLost, "", 0};
+    case 'e':
+      return {Kind::kEnded, std::string(body), 0};
+    default:
+      // A newer shim's packet that we do not know.
+      return {Kind::kOutput, "", 0};
   }
-  // Anything else is a newer shim's packet that we do not know: no output.
-  return event;
 }
 
 }  // namespace

@@ -55,8 +55,8 @@ Result<void> check_values(const CreateRequest& request) {
                 request.memory_backing);
   }
   if (request.nics > 0) {
-    return fail(ErrorKind::kUnsupported, "--nics {}: this build has no networking yet; use --nics 0",
-                request.nics);
+    return fail(ErrorKind::kUnsupported,
+                "--nics {}: this build has no networking yet; use --nics 0", request.nics);
   }
   return {};
 }

@@ -107,8 +107,8 @@ Result<void> make_cow(const Ports& ports, const model::Vm& vm, int lock_fd) {
   COCOON_TRY(sys::create_sparse_file(path, vm.config.storage, 0600), "make the root disk");
   sys::SpawnSpec mkfs;
   mkfs.program = "mkfs.ext4";
-  mkfs.args = {"-F",  "-m", "0", "-q", "-E", "lazy_itable_init=1,lazy_journal_init=1,discard",
-               path.native()};
+  mkfs.args = {
+      "-F", "-m", "0", "-q", "-E", "lazy_itable_init=1,lazy_journal_init=1,discard", path.native()};
   mkfs.fds = {{lock_fd, kLockFdInChild}};
   COCOON_TRY(sys::run_program(std::move(mkfs), kMkfsLimit), "format the root disk");
   sys::side_effect("mkfs");

@@ -36,8 +36,8 @@ Result<void> remove_vm(Ports& ports, const std::string& id, bool force) {
   }
   model::Vm vm = std::move(*settled);
   if (vm.state == model::VmState::kRunning && !force) {
-    return fail(ErrorKind::kWrongState, "remove vm \"{}\": it is running (stop it first, or --force)",
-                vm.config.name);
+    return fail(ErrorKind::kWrongState,
+                "remove vm \"{}\": it is running (stop it first, or --force)", vm.config.name);
   }
   COCOON_TRY(sys::check_cancelled());
   COCOON_TRY(mark_removing(ports, vm), "remove vm \"{}\"", vm.config.name);

@@ -17,9 +17,10 @@ Result<model::Vm> run_vm(Ports& ports, const CreateRequest& request) {
     ignore(remove_vm(ports, vm.id, true), "interrupted run");
     return pass(std::move(error));
   }
-  ports.note(fmt::format("the VM is kept: `cocoon vm logs {0}` shows its console, `cocoon vm start {0}` "
-                         "tries again, `cocoon vm rm {0}` removes it",
-                         vm.config.name));
+  ports.note(
+      fmt::format("the VM is kept: `cocoon vm logs {0}` shows its console, `cocoon vm start {0}` "
+                  "tries again, `cocoon vm rm {0}` removes it",
+                  vm.config.name));
   return pass(std::move(error));
 }
 

@@ -51,8 +51,8 @@ Result<void> remove_sockets(const store::fs::path& dir, const vmm::Launch& launc
   for (const std::string& name : launch.sockets) {
     auto slash = name.rfind('/');
     std::string parent = slash == std::string::npos ? "." : name.substr(0, slash);
-    sys::UniqueFd at = COCOON_TRY(
-        sys::open_beneath(dirfd.get(), parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    sys::UniqueFd at =
+        COCOON_TRY(sys::open_beneath(dirfd.get(), parent, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     if (unlinkat(at.get(), name.substr(slash + 1).c_str(), 0) != 0 && errno != ENOENT) {
       return fail_errno(fmt::format("remove stale socket {}", name));
     }

@@ -41,7 +41,8 @@ Result<void> end_vmm(Ports& ports, const model::Vm& vm, const StopOptions& optio
   running.handle = &*handle;
   running.log = vm_log_dir(ports, vm) / "vmm.log";
   if (!options.force) {
-    auto timeout = options.timeout.value_or(std::chrono::seconds(ports.config.stop_timeout_seconds));
+    auto timeout =
+        options.timeout.value_or(std::chrono::seconds(ports.config.stop_timeout_seconds));
     auto asked = backend->ask_guest_to_stop(running, deadline_in(timeout));
     if (!asked && asked.error().kind == ErrorKind::kInterrupted) return pass(asked.error());
     ignore(asked, "the VMM is told next");
@@ -51,9 +52,9 @@ Result<void> end_vmm(Ports& ports, const model::Vm& vm, const StopOptions& optio
     ignore(told, "signals follow");
     if (told && COCOON_TRY(handle->wait_exit(kQuitLimit))) return {};
   }
-  Milliseconds grace =
-      options.force ? Milliseconds(0)
-                    : std::chrono::seconds(ports.config.terminate_grace_period_seconds);
+  Milliseconds grace = options.force
+                           ? Milliseconds(0)
+                           : std::chrono::seconds(ports.config.terminate_grace_period_seconds);
   COCOON_TRY(sys::terminate(process, grace));
   sys::side_effect("end VMM");
   return {};

@@ -20,7 +20,8 @@ Result<std::vector<model::Vm>> list_vms(Ports& ports);
 Result<model::Vm> inspect_vm(Ports& ports, std::string_view reference);
 
 // IDs for several references: all or an error, duplicates dropped, first order kept.
-Result<std::vector<std::string>> resolve_vms(Ports& ports, const std::vector<std::string>& references);
+Result<std::vector<std::string>> resolve_vms(Ports& ports,
+                                             const std::vector<std::string>& references);
 
 // The public JSON of a record (absolute paths).
 nlohmann::json public_json(const Ports& ports, const model::Vm& vm);

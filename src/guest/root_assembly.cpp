@@ -4,10 +4,15 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <string_view>
+
 #include "guest/ext4.h"
 
 namespace cocoon::guest {
 namespace {
+
+constexpr const char* kCowUpper = "/.cocoon/cow/upper";
+constexpr const char* kCowWork = "/.cocoon/cow/work";
 
 Result<void> make_dir(const std::string& path) {
   if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) return fail_errno(path, "mkdir");
@@ -25,7 +30,8 @@ Result<void> mount_layer(const DiskRef& layer, std::size_t number, const DiskFin
                          Deadline deadline) {
   const std::string what = "layer " + std::to_string(number) + " (" + layer.serial + ")";
   const std::string device = COCOON_GUEST_TRY(disks.find(layer, what, deadline));
-  const std::string target = std::string(kLayersDir) + "/" + std::to_string(number);
+  std::string target = kLayersDir;
+  target += "/" + std::to_string(number);
   COCOON_GUEST_TRY(make_dir(target));
   if (::mount(device.c_str(), target.c_str(), "erofs", MS_RDONLY, nullptr) != 0)
     return fail_errno(what, "mount erofs on " + device);
@@ -43,8 +49,8 @@ Result<void> mount_cow(const CowDisk& cow, const DiskFinder& disks, Deadline dea
     const auto grown = grow_ext4(device, kCowDir);
     if (!grown) console.say(grown.error().text());
   }
-  COCOON_GUEST_TRY(make_dir(std::string(kCowDir) + "/upper"));
-  return make_dir(std::string(kCowDir) + "/work");
+  COCOON_GUEST_TRY(make_dir(kCowUpper));
+  return make_dir(kCowWork);
 }
 
 }  // namespace
@@ -55,7 +61,8 @@ std::string render_overlay_options(std::size_t layers) {
     options += std::to_string(layer - 1);
     if (layer > 1) options += ':';
   }
-  options += std::string(",upperdir=") + kCowDir + "/upper,workdir=" + kCowDir + "/work";
+  for (const std::string_view part : {",upperdir=", kCowUpper, ",workdir=", kCowWork})
+    options += part;
   return options + ",index=on,redirect_dir=on,metacopy=on,xino=on";
 }
 

@@ -56,8 +56,8 @@ class Fields {
     return true;
   }
   template <class T>
-    requires std::is_integral_v<T> && (!std::is_same_v<T, bool>)
-  static bool read(const nlohmann::json& value, T& out) {
+  requires std::is_integral_v<T> &&
+      (!std::is_same_v<T, bool>)static bool read(const nlohmann::json& value, T& out) {
     if (value.is_number_unsigned()) {
       auto number = value.get<std::uint64_t>();
       if (number > static_cast<std::uint64_t>(std::numeric_limits<T>::max())) return false;

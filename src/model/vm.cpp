@@ -19,7 +19,7 @@ void put(json& out, const char* key, const std::string& value) {
   if (!value.empty()) out[key] = value;
 }
 template <class T>
-  requires std::is_integral_v<T>
+requires std::is_integral_v<T>
 void put(json& out, const char* key, T value) {
   if (value != T{}) out[key] = value;
 }
@@ -281,10 +281,11 @@ Result<void> check_vm_name(std::string_view name) {
                 return letter_or_digit(c) || c == '.' || c == '_' || c == '-';
               });
   if (good) return {};
-  return fail(ErrorKind::kInvalid,
-              "invalid VM name \"{}\": 1 to 63 letters, digits, '.', '_', '-', the first a letter or "
-              "digit",
-              name);
+  return fail(
+      ErrorKind::kInvalid,
+      "invalid VM name \"{}\": 1 to 63 letters, digits, '.', '_', '-', the first a letter or "
+      "digit",
+      name);
 }
 
 std::string backend_directory(std::string_view hypervisor) {

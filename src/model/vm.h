@@ -46,9 +46,9 @@ struct VmConfig {
 
 // How the guest boots. Names are relative to the VM directory.
 struct BootConfig {
-  std::string kernel;     // "kernel"; empty: firmware
-  std::string initrd;     // "initrd"
-  std::string cmdline;    // for images with a kernel of their own; the boot kit's is rendered
+  std::string kernel;   // "kernel"; empty: firmware
+  std::string initrd;   // "initrd"
+  std::string cmdline;  // for images with a kernel of their own; the boot kit's is rendered
   std::string firmware;
   bool boot_kit = false;  // our guest program, boot.json in the initrd
   std::string kernel_id;  // boot kit: the kernel object
@@ -65,7 +65,8 @@ struct RunSpec {
 };
 
 // The device plan a VM was first launched with; every later launch and every restore is built from
-// it, never from defaults (spec 06 §0). Opaque to the engine: each backend defines and reads its own.
+// it, never from defaults (spec 06 §0). Opaque to the engine: each backend defines and reads its
+// own.
 using DevicePlan = nlohmann::json;
 
 // Work in flight: who does what. Never a state.

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/db.h"
 
+#include <sqlite3.h>
 #include <sys/stat.h>
 
 #include <utility>
-
-#include <sqlite3.h>
 
 #include "store/schema.sql.h"
 #include "sys/cancel.h"
@@ -17,11 +16,10 @@ namespace {
 
 Failure sqlite_failure(int code, std::string_view what, const char* message) {
   int primary = code & 0xff;
-  ErrorKind kind = primary == SQLITE_CONSTRAINT                       ? ErrorKind::kConflict
-                   : primary == SQLITE_BUSY || primary == SQLITE_LOCKED ? ErrorKind::kBusy
-                   : primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB
-                       ? ErrorKind::kCorrupt
-                       : ErrorKind::kSystem;
+  ErrorKind kind = primary == SQLITE_CONSTRAINT                            ? ErrorKind::kConflict
+                   : primary == SQLITE_BUSY || primary == SQLITE_LOCKED    ? ErrorKind::kBusy
+                   : primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB ? ErrorKind::kCorrupt
+                                                                           : ErrorKind::kSystem;
   return fail(kind, "{}: {}", what, message);
 }
 
@@ -39,8 +37,8 @@ Result<void> migrate(Db& db) {
   version = COCOON_TRY(user_version(db));  // another command may have been first
   if (version > target) {
     return fail(ErrorKind::kUnsupported,
-                "the store has schema {}, this cocoon knows up to {}: use the newer cocoon", version,
-                target);
+                "the store has schema {}, this cocoon knows up to {}: use the newer cocoon",
+                version, target);
   }
   for (auto step = version; step < target; ++step) {
     COCOON_TRY(db.execute(kMigrations[static_cast<std::size_t>(step)]), "migration {}", step + 1);
@@ -58,9 +56,7 @@ Result<void> configure(Db& db) {
 }  // namespace
 
 Statement::Statement(Statement&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
-Statement::~Statement() {
-  sqlite3_finalize(handle_);
-}
+Statement::~Statement() { sqlite3_finalize(handle_); }
 
 Statement& Statement::bind(int position, std::string_view text) {
   sqlite3_bind_text64(handle_, position, text.data(), text.size(), SQLITE_TRANSIENT, SQLITE_UTF8);
@@ -96,9 +92,7 @@ std::string Statement::text(int column) const {
   return data == nullptr ? std::string() : std::string(reinterpret_cast<const char*>(data), size);
 }
 
-std::int64_t Statement::number(int column) const {
-  return sqlite3_column_int64(handle_, column);
-}
+std::int64_t Statement::number(int column) const { return sqlite3_column_int64(handle_, column); }
 
 bool Statement::is_null(int column) const {
   return sqlite3_column_type(handle_, column) == SQLITE_NULL;
@@ -122,9 +116,9 @@ Result<Db> Db::open(const std::filesystem::path& path) {
 Result<std::optional<Db>> Db::open_existing(const std::filesystem::path& path) {
   if (!sys::exists(path)) return std::optional<Db>();
   sqlite3* handle = nullptr;
-  int code = sqlite3_open_v2(path.c_str(), &handle,
-                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-                             nullptr);
+  int code =
+      sqlite3_open_v2(path.c_str(), &handle,
+                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
   Db db(handle);
   if (code != SQLITE_OK) {
     return sqlite_failure(code, fmt::format("open the store {}", path.native()),
@@ -141,14 +135,12 @@ Db& Db::operator=(Db&& other) noexcept {
   std::swap(handle_, other.handle_);
   return *this;
 }
-Db::~Db() {
-  sqlite3_close_v2(handle_);
-}
+Db::~Db() { sqlite3_close_v2(handle_); }
 
 Result<Statement> Db::prepare(std::string_view sql) {
   sqlite3_stmt* statement = nullptr;
-  int code = sqlite3_prepare_v2(handle_, sql.data(), static_cast<int>(sql.size()), &statement,
-                                nullptr);
+  int code =
+      sqlite3_prepare_v2(handle_, sql.data(), static_cast<int>(sql.size()), &statement, nullptr);
   if (code != SQLITE_OK) return sqlite_failure(code, "store", sqlite3_errmsg(handle_));
   return Statement(statement);
 }
@@ -159,9 +151,7 @@ Result<void> Db::execute(std::string_view sql) {
   return {};
 }
 
-int Db::changes() const {
-  return sqlite3_changes(handle_);
-}
+int Db::changes() const { return sqlite3_changes(handle_); }
 
 Result<Transaction> Db::begin() {
   COCOON_TRY(execute("BEGIN IMMEDIATE"));

@@ -14,9 +14,9 @@ Result<model::Vm> read_record(const Statement& row, int column) {
 
 Result<void> pin_blob(Db& db, const std::string& vm_id, const std::string& blob) {
   // Only a blob that is ready can be pinned: one that is being collected is as good as gone.
-  Statement insert = COCOON_TRY(
-      db.prepare("INSERT INTO vm_blobs (vm_id, blob_id) "
-                 "SELECT ?1, id FROM blobs WHERE id = ?2 AND state = 'ready'"));
+  Statement insert =
+      COCOON_TRY(db.prepare("INSERT INTO vm_blobs (vm_id, blob_id) "
+                            "SELECT ?1, id FROM blobs WHERE id = ?2 AND state = 'ready'"));
   insert.bind(1, vm_id).bind(2, blob);
   COCOON_TRY(insert.run());
   if (db.changes() == 0) {
@@ -26,9 +26,7 @@ Result<void> pin_blob(Db& db, const std::string& vm_id, const std::string& blob)
   return {};
 }
 
-Result<bool> any_row(Statement query) {
-  return query.step();
-}
+Result<bool> any_row(Statement query) { return query.step(); }
 
 }  // namespace
 
@@ -40,7 +38,9 @@ Result<void> insert_vm(Db& db, const model::Vm& vm, const std::vector<std::strin
       db.prepare("INSERT INTO vms (id, name, hypervisor, state, uid, image_digest, kernel_id, "
                  "created_at, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"));
   insert.bind(1, vm.id).bind(2, vm.config.name).bind(3, vm.hypervisor);
-  insert.bind(4, state_name(vm.state)).bind(5, std::int64_t{vm.uid}).bind(6, vm.config.image_digest);
+  insert.bind(4, state_name(vm.state))
+      .bind(5, std::int64_t{vm.uid})
+      .bind(6, vm.config.image_digest);
   if (vm.boot.kernel_id.empty()) {
     insert.bind_null(7);
   } else {
@@ -53,8 +53,8 @@ Result<void> insert_vm(Db& db, const model::Vm& vm, const std::vector<std::strin
 }
 
 Result<void> update_vm(Db& db, const model::Vm& vm) {
-  Statement update = COCOON_TRY(
-      db.prepare("UPDATE vms SET name = ?2, state = ?3, record = ?4 WHERE id = ?1"));
+  Statement update =
+      COCOON_TRY(db.prepare("UPDATE vms SET name = ?2, state = ?3, record = ?4 WHERE id = ?1"));
   update.bind(1, vm.id).bind(2, vm.config.name).bind(3, state_name(vm.state));
   update.bind(4, model::to_stored_json(vm).dump());
   COCOON_TRY(update.run(), "update vm {}", vm.id);
@@ -104,9 +104,11 @@ Result<std::string> resolve_vm(Db& db, std::string_view reference) {
     while (COCOON_TRY(prefix.step())) ids.push_back(prefix.text(0));
     if (ids.size() == 1) return ids[0];
     if (ids.size() > 1) {
-      return fail(ErrorKind::kConflict, "\"{}\" is ambiguous: {}{}", reference,
-                  fmt::join(ids.begin(), ids.begin() + static_cast<long>(std::min<std::size_t>(5, ids.size())), ", "),
-                  ids.size() > 5 ? ", …" : "");
+      return fail(
+          ErrorKind::kConflict, "\"{}\" is ambiguous: {}{}", reference,
+          fmt::join(ids.begin(),
+                    ids.begin() + static_cast<long>(std::min<std::size_t>(5, ids.size())), ", "),
+          ids.size() > 5 ? ", …" : "");
     }
   }
   return fail(ErrorKind::kNotFound, "{}: {}", model::kVmNotFound, reference);

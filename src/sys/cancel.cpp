@@ -40,25 +40,17 @@ Result<void> install_cancel_signals() {
   return {};
 }
 
-bool cancelled() {
-  return t_shields == 0 && g_signals.load() > 0;
-}
+bool cancelled() { return t_shields == 0 && g_signals.load() > 0; }
 
 Result<void> check_cancelled() {
   if (cancelled()) return fail(ErrorKind::kInterrupted, "interrupted");
   return {};
 }
 
-int cancel_fd() {
-  return t_shields == 0 ? g_read_end : -1;
-}
+int cancel_fd() { return t_shields == 0 ? g_read_end : -1; }
 
-CancelShield::CancelShield() {
-  ++t_shields;
-}
+CancelShield::CancelShield() { ++t_shields; }
 
-CancelShield::~CancelShield() {
-  --t_shields;
-}
+CancelShield::~CancelShield() { --t_shields; }
 
 }  // namespace cocoon::sys

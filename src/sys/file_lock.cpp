@@ -66,8 +66,6 @@ Result<FileLock> FileLock::take(const fs::path& path, Mode mode, std::string_vie
   }
 }
 
-void FileLock::unlink() {
-  ::unlink(path_.c_str());
-}
+void FileLock::unlink() { ::unlink(path_.c_str()); }
 
 }  // namespace cocoon::sys

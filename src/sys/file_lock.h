@@ -18,8 +18,8 @@ class [[nodiscard]] FileLock {
   enum class Mode { kShared, kExclusive };
 
   // Takes the lock at `path` (its directory must exist), waiting at most `wait`. `verb` and our pid
-  // are written into the file for the message of those who wait. kBusy names the holder; kInterrupted
-  // when the command is cancelled.
+  // are written into the file for the message of those who wait. kBusy names the holder;
+  // kInterrupted when the command is cancelled.
   static Result<FileLock> take(const fs::path& path, Mode mode, std::string_view verb,
                                Milliseconds wait);
 

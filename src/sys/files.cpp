@@ -68,9 +68,7 @@ Result<UniqueFd> open_file(const fs::path& path, int flags, mode_t mode) {
   return fd;
 }
 
-Result<UniqueFd> open_dir(const fs::path& path) {
-  return open_file(path, O_RDONLY | O_DIRECTORY);
-}
+Result<UniqueFd> open_dir(const fs::path& path) { return open_file(path, O_RDONLY | O_DIRECTORY); }
 
 Result<UniqueFd> open_beneath(int dirfd, const std::string& name, int flags, mode_t mode) {
   open_how how{};

@@ -26,9 +26,7 @@ std::optional<std::uint64_t> process_start_time(pid_t pid) {
   return parse_decimal(fields[kStart]);
 }
 
-ProcessRef self_process() {
-  return {getpid(), process_start_time(getpid()).value_or(0)};
-}
+ProcessRef self_process() { return {getpid(), process_start_time(getpid()).value_or(0)}; }
 
 Result<std::optional<LiveProcess>> LiveProcess::open(ProcessRef ref) {
   if (ref.pid <= 0) return std::optional<LiveProcess>();

@@ -99,7 +99,8 @@ std::vector<char*> pointers(std::vector<std::string>& strings) {
 std::vector<std::pair<int, int>> complete_fds(const SpawnSpec& spec, int null_fd) {
   auto fds = spec.fds;
   for (int number = 0; number <= 2; ++number) {
-    bool named = std::any_of(fds.begin(), fds.end(), [&](auto& pair) { return pair.second == number; });
+    bool named =
+        std::any_of(fds.begin(), fds.end(), [&](auto& pair) { return pair.second == number; });
     if (!named) fds.emplace_back(null_fd, number);
   }
   return fds;

@@ -21,10 +21,10 @@ struct SpawnSpec {
   std::vector<std::string> args;  // argv[1..]
   // The whole environment. Empty: PATH and LC_ALL=C.UTF-8 only.
   std::vector<std::string> env;
-  std::string cwd;                         // empty: ours
-  std::vector<std::pair<int, int>> fds;    // {ours, the child's number}; 0–2 default to /dev/null
-  bool new_session = false;                // setsid
-  bool die_with_parent = true;             // SIGKILL when we die (helpers); false for the shim
+  std::string cwd;                       // empty: ours
+  std::vector<std::pair<int, int>> fds;  // {ours, the child's number}; 0–2 default to /dev/null
+  bool new_session = false;              // setsid
+  bool die_with_parent = true;           // SIGKILL when we die (helpers); false for the shim
   std::optional<std::pair<uid_t, gid_t>> user;  // rights dropped to this uid and gid, no groups
 };
 

@@ -170,6 +170,18 @@ TEST_F(VmLogs, ShowsConsoleOrHypervisorLog) {
   EXPECT_EQ(result.out, "one\ntwo\n");
 }
 
+TEST_F(VmLogs, AReaderThatHasSeenEnoughIsNoNews) {
+  add_vm(kId, "web");
+  fs::create_directories(log_dir() / "qemu" / kId);
+  std::ofstream(log_dir() / "qemu" / kId / "console.log") << "one\n";
+  auto pipe = sys::make_pipe();
+  pipe->read_end.reset();
+  Words all = argv({"vm", "logs", "web"});
+  RunResult result = run(all[0], {all.begin() + 1, all.end()}, {}, pipe->write_end.get());
+  EXPECT_EQ(result.code, 1);
+  EXPECT_EQ(result.err, "");
+}
+
 class FollowVmLogs : public CliTest {
  protected:
   void SetUp() override {

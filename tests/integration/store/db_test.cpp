@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/db.h"
 
-#include <gtest/gtest.h>
-
 #include <sys/stat.h>
 
 #include <thread>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "sys/files.h"
 

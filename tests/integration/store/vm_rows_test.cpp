@@ -17,9 +17,10 @@ class VmRows : public testing::Test {
     auto db = Db::open(dir_->path() / "cocoon.db");
     ASSERT_TRUE(db);
     db_.emplace(std::move(*db));
-    ASSERT_TRUE(db_->execute("INSERT INTO blobs (id, kind, state, file, created_at) VALUES "
-                             "('ready', 'layer', 'ready', 'f', ''),"
-                             "('going', 'layer', 'deleting', 'g', '')"));
+    ASSERT_TRUE(
+        db_->execute("INSERT INTO blobs (id, kind, state, file, created_at) VALUES "
+                     "('ready', 'layer', 'ready', 'f', ''),"
+                     "('going', 'layer', 'deleting', 'g', '')"));
   }
 
   static model::Vm vm(const std::string& id, const std::string& name, std::uint32_t uid) {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sys/file_lock.h"
 
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <thread>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 namespace cocoon::sys {
 namespace {
@@ -59,7 +59,7 @@ TEST_F(Locks, ARemovedLockFileIsNotTrusted) {
     for (std::thread& thread : threads) thread.join();
     EXPECT_FALSE(overlap);
   }
-  EXPECT_FALSE(exists(path_));
+  EXPECT_FALSE(sys::exists(path_));
 }
 
 }  // namespace

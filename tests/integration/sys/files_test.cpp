@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sys/files.h"
 
-#include <gtest/gtest.h>
-
 #include <sys/mount.h>
+
+#include <gtest/gtest.h>
 
 namespace cocoon::sys {
 namespace {
@@ -49,8 +49,8 @@ TEST_F(Files, RemoveTreeDoesNotLeaveThroughLinks) {
   ASSERT_TRUE(make_dirs(at("tree/a/b"), 0700));
   ASSERT_EQ(symlink(at("outside").c_str(), at("tree/a/link").c_str()), 0);
   ASSERT_TRUE(remove_tree(at("tree")));
-  EXPECT_FALSE(exists(at("tree")));
-  EXPECT_TRUE(exists(at("outside/keep")));
+  EXPECT_FALSE(sys::exists(at("tree")));
+  EXPECT_TRUE(sys::exists(at("outside/keep")));
   EXPECT_TRUE(remove_tree(at("tree")));  // gone already
 }
 
@@ -60,7 +60,7 @@ TEST_F(Files, RemoveTreeStopsAtAnotherFileSystem) {
   ASSERT_EQ(mount("none", at("tree/mounted").c_str(), "tmpfs", 0, nullptr), 0);
   ASSERT_TRUE(write_file_atomic(at("tree/mounted/keep"), "x", 0600));
   EXPECT_FALSE(remove_tree(at("tree")));
-  EXPECT_TRUE(exists(at("tree/mounted/keep")));
+  EXPECT_TRUE(sys::exists(at("tree/mounted/keep")));
   ASSERT_EQ(umount(at("tree/mounted").c_str()), 0);
 }
 
@@ -87,7 +87,7 @@ TEST_F(Files, TempDirGoesWithItsContent) {
     path = inner->path();
     ASSERT_TRUE(make_dirs(path / "a/b", 0700));
   }
-  EXPECT_FALSE(exists(path));
+  EXPECT_FALSE(sys::exists(path));
 }
 
 }  // namespace

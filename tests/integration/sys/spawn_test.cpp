@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sys/spawn.h"
 
-#include <gtest/gtest.h>
-
 #include <signal.h>
+
+#include <gtest/gtest.h>
 
 #include "sys/files.h"
 #include "sys/process.h"
@@ -46,7 +46,8 @@ TEST(Spawn, KillsAtTheDeadline) {
 
 TEST(Spawn, InheritsNothingThatIsNotNamed) {
   setenv("COCOON_TEST_SECRET", "x", 1);
-  UniqueFd extra = UniqueFd(open("/dev/null", O_RDONLY));  // without close-on-exec, on purpose
+  UniqueFd null = UniqueFd(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  UniqueFd extra = UniqueFd(fcntl(null.get(), F_DUPFD, 50));  // no close-on-exec, on purpose
   auto output = run_program(
       shell("for f in /proc/self/fd/*; do echo ${f##*/}; done | sort -n | tr '\\n' ' '; "
             "echo secret=$COCOON_TEST_SECRET"),

@@ -25,15 +25,17 @@ TEST_P(ParseSize, FollowsTheGrammar) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Cases, ParseSize,
-    testing::Values(SizeCase{"1G", kGiB}, SizeCase{"1.5G", kGiB * 3 / 2},
-                    SizeCase{"512M", 512 * kMiB}, SizeCase{"2GiB", 2 * kGiB},
-                    SizeCase{"2gb", 2 * kGiB}, SizeCase{"1 g", kGiB}, SizeCase{"0", 0},
-                    SizeCase{"4294967296", 4294967296}, SizeCase{"7b", 7}, SizeCase{"1t", 1024 * kGiB},
-                    SizeCase{"-1G", -1}, SizeCase{"G", -1}, SizeCase{"1GG", -1}, SizeCase{"", -1},
-                    SizeCase{" 1G", -1}, SizeCase{"1..5G", -1}, SizeCase{"nan", -1},
-                    SizeCase{"99999999999P", -1}, SizeCase{"1x", -1}, SizeCase{"1 2G", -1}));
+INSTANTIATE_TEST_SUITE_P(Cases, ParseSize,
+                         testing::Values(SizeCase{"1G", kGiB}, SizeCase{"1.5G", kGiB * 3 / 2},
+                                         SizeCase{"512M", 512 * kMiB}, SizeCase{"2GiB", 2 * kGiB},
+                                         SizeCase{"2gb", 2 * kGiB}, SizeCase{"1 g", kGiB},
+                                         SizeCase{"0", 0}, SizeCase{"4294967296", 4294967296},
+                                         SizeCase{"7b", 7}, SizeCase{"1t", 1024 * kGiB},
+                                         SizeCase{"-1G", -1}, SizeCase{"G", -1},
+                                         SizeCase{"1GG", -1}, SizeCase{"", -1}, SizeCase{" 1G", -1},
+                                         SizeCase{"1..5G", -1}, SizeCase{"nan", -1},
+                                         SizeCase{"99999999999P", -1}, SizeCase{"1x", -1},
+                                         SizeCase{"1 2G", -1}));
 
 TEST(Sizes, PrintFourSignificantDigits) {
   EXPECT_EQ(bytes_size(kGiB), "1GiB");

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "cli/exit_code.h"
@@ -105,11 +107,29 @@ struct Streams {
 
 TEST(OutputStreams, NothingReachesStdoutBeforeTheFlush) {
   Streams streams;
-  streams.output.print("half");
-  streams.output.discard();
+  streams.output.print("half ");
   streams.output.line("whole");
+  EXPECT_FALSE(*sys::wait_readable(streams.out.read_end.get(), 0));
   ASSERT_TRUE(streams.output.flush());
-  EXPECT_EQ(streams.read_out(), "whole\n");
+  EXPECT_EQ(streams.read_out(), "half whole\n");
+}
+
+TEST(OutputStreams, ASlowReaderBehindADescriptorThatDoesNotBlock) {
+  Streams streams;
+  fcntl(streams.out.write_end.get(), F_SETFL, O_NONBLOCK);
+  std::string sent(1 << 20, 'x');
+  std::string got;
+  std::thread reader([&] {
+    std::string chunk(1 << 16, '\0');
+    while (got.size() < sent.size()) {
+      ssize_t size = read(streams.out.read_end.get(), chunk.data(), chunk.size());
+      if (size <= 0) break;
+      got.append(chunk, 0, static_cast<std::size_t>(size));
+    }
+  });
+  EXPECT_TRUE(streams.output.stream(sent));
+  reader.join();
+  EXPECT_EQ(got.size(), sent.size());
 }
 
 TEST(OutputStreams, ErrorIsOneEscapedLine) {

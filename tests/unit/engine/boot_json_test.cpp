@@ -19,9 +19,10 @@ TEST(BootJson, NamesEveryDiskBySerialAndPlace) {
   vm.config.name = "web";
   vm.nonce = "n0";
   vm.run = {false, {"/bin/sh", "-c", "x"}, {"A=1"}, "/w", "u"};
-  vm.disks = {disk(model::DiskRole::kLayer, layer_serial(0)), disk(model::DiskRole::kLayer, layer_serial(1)),
-              disk(model::DiskRole::kLayer, kModulesSerial), disk(model::DiskRole::kCow, kCowSerial),
-              disk(model::DiskRole::kData, "db")};
+  vm.disks = {disk(model::DiskRole::kLayer, layer_serial(0)),
+              disk(model::DiskRole::kLayer, layer_serial(1)),
+              disk(model::DiskRole::kLayer, kModulesSerial),
+              disk(model::DiskRole::kCow, kCowSerial), disk(model::DiskRole::kData, "db")};
   vm.disks[4].fstype = "ext4";
   vm.disks[4].mount_point = "/mnt/db";
   auto json = nlohmann::json::parse(render_boot_json(vm, "6.1.0", {"8.8.8.8"}));
@@ -31,8 +32,9 @@ TEST(BootJson, NamesEveryDiskBySerialAndPlace) {
   EXPECT_EQ(json["cow"].dump(), R"({"fstype":"ext4","index":3,"serial":"cocoon-cow"})");
   EXPECT_EQ(json["mounts"].dump(),
             R"([{"fstype":"ext4","index":4,"mount":"/mnt/db","serial":"db"}])");
-  EXPECT_EQ(json["run"].dump(),
-            R"({"argv":["/bin/sh","-c","x"],"env":["A=1"],"mode":"exec","user":"u","workdir":"/w"})");
+  EXPECT_EQ(
+      json["run"].dump(),
+      R"({"argv":["/bin/sh","-c","x"],"env":["A=1"],"mode":"exec","user":"u","workdir":"/w"})");
   EXPECT_EQ(json["nonce"], "n0");
   EXPECT_EQ(json["hostname"], "web");
   EXPECT_EQ(json["dns"].dump(), R"(["8.8.8.8"])");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/run_spec.h"
 
-#include <gtest/gtest.h>
-
 #include <cstdlib>
+
+#include <gtest/gtest.h>
 
 namespace cocoon::engine {
 namespace {
@@ -50,7 +50,7 @@ INSTANTIATE_TEST_SUITE_P(
                     RunCase{"both", {"a"}, "/x", false, {"/x", "a"}, false},
                     RunCase{"cleared", {}, "", false, {"/sbin/init"}, true},
                     RunCase{"init_wins", {"ls"}, "/x", true, {"/sbin/init"}, true}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& test) { return std::string(test.param.name); });
 
 TEST(ResolveRunEnv, AddsToTheImages) {
   setenv("COCOON_TEST_BARE", "host", 1);

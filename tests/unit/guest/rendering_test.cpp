@@ -7,14 +7,14 @@
 namespace cocoon::guest {
 namespace {
 
-constexpr const char* kRest =
+const std::string kRest =
     ",upperdir=/.cocoon/cow/upper,workdir=/.cocoon/cow/work,index=on,redirect_dir=on,metacopy=on,"
     "xino=on";
 
 TEST(RenderOverlayOptions, PutsTheTopmostLayerLeft) {
-  EXPECT_EQ(render_overlay_options(1), std::string("lowerdir=0") + kRest);
-  EXPECT_EQ(render_overlay_options(3), std::string("lowerdir=2:1:0") + kRest);
-  EXPECT_EQ(render_overlay_options(12), std::string("lowerdir=11:10:9:8:7:6:5:4:3:2:1:0") + kRest);
+  EXPECT_EQ(render_overlay_options(1), "lowerdir=0" + kRest);
+  EXPECT_EQ(render_overlay_options(3), "lowerdir=2:1:0" + kRest);
+  EXPECT_EQ(render_overlay_options(12), "lowerdir=11:10:9:8:7:6:5:4:3:2:1:0" + kRest);
 }
 
 TEST(RenderOverlayOptions, FitsIntoThePageThatMountTakes) {

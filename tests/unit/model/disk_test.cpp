@@ -2,7 +2,6 @@
 #include "model/disk.h"
 
 #include <gtest/gtest.h>
-
 #include <nlohmann/json.hpp>
 
 namespace cocoon::model {
@@ -45,8 +44,13 @@ TEST(ValidateDisks, AcceptsAGoodList) {
 
 TEST(ValidateDisks, RefusesBrokenInvariants) {
   const std::vector<std::vector<Disk>> bad{
-      {layer()},                                                            // no cow
-      {layer(), cow(), with(cow(), [](Disk& d) { d.path = "b"; d.serial = "b"; })},
+      {layer()},  // no cow
+      {layer(), cow(),
+       with(cow(),
+            [](Disk& d) {
+              d.path = "b";
+              d.serial = "b";
+            })},
       {with(layer(), [](Disk& d) { d.read_only = false; }), cow()},
       {layer(), with(cow(), [](Disk& d) { d.read_only = true; })},
       {layer(), with(cow(), [](Disk& d) { d.direct_io = true; })},
@@ -59,7 +63,13 @@ TEST(ValidateDisks, RefusesBrokenInvariants) {
       {layer(), cow(), data("db"), with(data("db"), [](Disk& d) { d.path = "y"; })},
       {layer(), cow(), data("a"), with(data("b"), [](Disk& d) { d.mount_point = "/mnt/a"; })},
       {with(layer(), [](Disk& d) { d.serial = std::string(21, 'x'); }), cow()},
-      {layer(), with(layer(), [](Disk& d) { d.role = DiskRole::kCidata; d.path = "c"; d.serial = ""; }),
+      {layer(),
+       with(layer(),
+            [](Disk& d) {
+              d.role = DiskRole::kCidata;
+              d.path = "c";
+              d.serial = "";
+            }),
        cow()},
   };
   for (std::size_t i = 0; i < bad.size(); ++i) {

@@ -53,12 +53,13 @@ INSTANTIATE_TEST_SUITE_P(
     Cases, ApplyExit,
     testing::Values(EndCase{"marker", 0, 7, "guest exited with code 7", false, VmState::kStopped},
                     EndCase{"power_off", 0, {}, "guest power-off", false, VmState::kStopped},
-                    EndCase{"adopted_power_off", {}, {}, "guest power-off", false, VmState::kStopped},
+                    EndCase{
+                        "adopted_power_off", {}, {}, "guest power-off", false, VmState::kStopped},
                     EndCase{"signal", 9, {}, "VMM killed by signal 9", false, VmState::kError},
                     EndCase{"status", 256, {}, "VMM exited with status 1", false, VmState::kError},
                     EndCase{"unseen", {}, {}, "end not seen", false, VmState::kError},
                     EndCase{"asked", 9, {}, "VMM killed by signal 9", true, VmState::kStopped}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& test) { return std::string(test.param.name); });
 
 }  // namespace
 }  // namespace cocoon::model

@@ -128,7 +128,8 @@ TEST(Vm, ValidateChecksLimits) {
 
 TEST(VmName, FollowsTheRule) {
   for (const char* good : {"a", "web-1", "A.b_c", "0"}) EXPECT_TRUE(check_vm_name(good)) << good;
-  for (const char* bad : {"", "-a", ".a", "a b", "a/b", "ä"}) EXPECT_FALSE(check_vm_name(bad)) << bad;
+  for (const char* bad : {"", "-a", ".a", "a b", "a/b", "ä"})
+    EXPECT_FALSE(check_vm_name(bad)) << bad;
   EXPECT_TRUE(check_vm_name(std::string(63, 'a')));
   EXPECT_FALSE(check_vm_name(std::string(64, 'a')));
 }
