@@ -66,13 +66,14 @@ class RunToExit(StoreTest):
 
     def test_oci_layout_is_the_same_image(self):
         self.c.import_image("app-oci")
-        self.addCleanup(self.c.ok, "image", "rm", "app-oci")
-        blobs = self.c.census.rows()["blobs"]
-        self.assertEqual(blobs, self.rows["blobs"], "the layers should be those of app-docker")
-        record, console = self.run_to_end("app-oci")
-        self.assertEqual(record["exit_code"], 0)
-        self.assertIn("app-layer=from layer 2", console)
-        self.c.remove_vms()
+        try:
+            self.assertEqual(self.c.census.rows()["blobs"], self.rows["blobs"],
+                             "the layers should be those of app-docker")
+            record, console = self.run_to_end("app-oci")
+            self.assertEqual(record["exit_code"], 0)
+            self.assertIn("app-layer=from layer 2", console)
+        finally:
+            self.c.ok("image", "rm", "app-oci")
 
     def test_disk_keeps_its_data_over_a_restart(self):
         script = ("if [ -e /root/kept ]; then exit $(cat /root/kept); fi; "
