@@ -56,8 +56,9 @@ Result<int> run_command(const Program& program, const Command& command, const Ar
       COCOON_TRY(load_settings(flags, process_environment(), std::filesystem::path(kConfigDir)));
   if (command.in_helper && !program.is_helper) return exec_cocoon_image(words);
   if (program.is_helper) COCOON_TRY(check_caller_build());
-  if (!command.run || command.in_helper != program.is_helper)
-    return fail(ErrorKind::kInternal, "\"{}\" is not built in", command.path);
+  if (!command.run || command.in_helper != program.is_helper) {
+    return fail(ErrorKind::kInternal, "\"{}\" is not a command of this program", command.path);
+  }
   apply_log_settings(settings);
   App app(program, std::move(settings), output);
   return command.run(app, arguments);

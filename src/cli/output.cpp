@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <utility>
 
@@ -29,11 +30,13 @@ Result<void> Output::stream(std::string_view bytes) {
     ssize_t put = write(out_fd_, bytes.data(), bytes.size());
     if (put >= 0) {
       bytes.remove_prefix(static_cast<std::size_t>(put));
-    } else if (errno == EAGAIN) {
-      pollfd entry{out_fd_, POLLOUT, 0};
-      poll(&entry, 1, -1);
+    } else if (errno == EAGAIN || errno == EINTR) {
+      // Whoever does not read our output must not keep us from being interrupted.
       COCOON_TRY(sys::check_cancelled(), "write to standard output");
-    } else if (errno != EINTR) {
+      std::array<pollfd, 2> entries{pollfd{out_fd_, POLLOUT, 0},
+                                    pollfd{sys::cancel_fd(), POLLIN, 0}};
+      poll(entries.data(), entries.size(), -1);
+    } else {
       reader_gone_ = errno == EPIPE;
       return fail_errno("write to standard output");
     }

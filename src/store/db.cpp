@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "store/schema.sql.h"
@@ -107,7 +108,12 @@ Result<nlohmann::json> Statement::json(int column) const {
 Result<Db> Db::open(const std::filesystem::path& path) {
   COCOON_TRY(sys::make_dirs(path.parent_path(), 0750), "open the store");
   // Made by us first: sqlite3 would create it with the umask's mode.
-  COCOON_TRY(sys::open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600), "open the store");
+  // Never an existing one: closing it would drop the POSIX locks that SQLite holds on it for other
+  // handles of this process (sqlite.org/howtocorrupt.html, 2.2).
+  auto made = sys::open_file(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  if (!made && made.error().saved_errno != EEXIST) {
+    return pass(std::move(made).error(), "open the store");
+  }
   auto db = COCOON_TRY(open_existing(path));
   if (!db) return fail(ErrorKind::kInternal, "open the store: {} vanished", path.native());
   return std::move(*db);

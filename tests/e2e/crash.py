@@ -40,7 +40,7 @@ class Killed(StoreTest):
         os.kill(old, signal.SIGKILL)
         wait_for("the shim to be gone", lambda: self.c.shim_pid(vm["id"]) is None, 5)
         os.kill(vm["pid"], 0)   # the VMM does not notice
-        listed = {v["name"]: v for v in self.c.list()}
+        listed = {v["config"]["name"]: v for v in self.c.list()}
         self.assertEqual((listed["orphan"]["state"], listed["orphan"]["pid"]), ("running", vm["pid"]))
         new = wait_for("another shim", lambda: self.c.shim_pid(vm["id"]), 5)
         self.assertNotEqual(new, old)

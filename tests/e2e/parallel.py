@@ -28,7 +28,7 @@ class Parallel(StoreTest):
         self.assert_all_ok(self.all_at_once(
             [("vm", "create", *SMALL, "--name", name, "busybox") for name in names]))
         vms = self.c.list()
-        self.assertEqual(sorted(vm["name"] if "name" in vm else vm["config"]["name"] for vm in vms),
+        self.assertEqual(sorted(vm["config"]["name"] for vm in vms),
                          sorted(names))
         self.assertEqual({vm["state"] for vm in vms}, {"created"})
         self.assertEqual(len({vm["uid"] for vm in vms}), COUNT)
