@@ -144,13 +144,15 @@ Result<model::Vm> plan_vm(Ports& ports, const CreateRequest& request,
 }
 
 // Row and uid: from here on gc knows what belongs to us.
-Result<void> reserve(Ports& ports, model::Vm& vm, const Links& links, Rollback& undo) {
+Result<void> reserve(Ports& ports, const CreateRequest& request, model::Vm& vm, const Links& links,
+                     Rollback& undo) {
   for (std::uint32_t attempt = 0; attempt < kUidRange; ++attempt) {
     vm.uid = COCOON_TRY(propose_uid(ports, vm.id, attempt));
     {
       auto tx = COCOON_TRY(ports.db.begin());
       // Another create may have taken the uid since the proposal.
       if (COCOON_TRY(store::uid_taken(ports.db, vm.uid))) continue;
+      vm.config.name = COCOON_TRY(choose_name(ports, request));  // and the name as well
       COCOON_TRY(store::insert_vm(ports.db, vm, links.blobs));
       COCOON_TRY(tx.commit());
     }
@@ -201,7 +203,7 @@ Result<model::Vm> create_vm(Ports& ports, const CreateRequest& request) {
   });
   Rollback undo;
   vm.op = op_of("create");
-  COCOON_TRY(reserve(ports, vm, links, undo), "create vm \"{}\"", vm.config.name);
+  COCOON_TRY(reserve(ports, request, vm, links, undo), "create vm \"{}\"", vm.config.name);
   COCOON_TRY(make_files(ports, vm, links, lock.fd()), "create vm \"{}\"", vm.config.name);
   COCOON_TRY(sys::check_cancelled());
   vm.state = model::VmState::kCreated;

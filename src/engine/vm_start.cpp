@@ -130,6 +130,21 @@ Result<void> bring_up(Ports& ports, const vmm::Backend& backend, model::Vm& vm, 
   return boot(ports, backend, vm, log_offset);
 }
 
+// Brings the VM up and commits its row; after a failure nothing of the start is there any more.
+Result<void> run_or_undo(Ports& ports, const vmm::Backend& backend, model::Vm& vm) {
+  Rollback undo;
+  COCOON_TRY(bring_up(ports, backend, vm, undo));
+  vm.state = model::VmState::kRunning;
+  vm.first_booted = true;
+  vm.exit_code.reset();
+  vm.exit_reason.clear();
+  vm.op.reset();
+  vm.started_at = vm.updated_at = utc_now();
+  COCOON_TRY(store_vm(ports, vm));
+  undo.commit();
+  return {};
+}
+
 // Row after a start that did not work: an interrupted one leaves the VM as it was.
 void record_failure(Ports& ports, model::Vm before, const Error& error) {
   sys::CancelShield shield;
@@ -153,26 +168,10 @@ Result<model::Vm> start_vm(Ports& ports, const std::string& id) {
   model::Vm vm = before;
   vm.op = op_of("start");
   COCOON_TRY(store_vm(ports, vm), "start vm \"{}\"", vm.config.name);
-  {
-    Rollback undo;
-    auto up = bring_up(ports, *backend, vm, undo);
-    if (up) {
-      vm.state = model::VmState::kRunning;
-      vm.first_booted = true;
-      vm.exit_code.reset();
-      vm.exit_reason.clear();
-      vm.op.reset();
-      vm.started_at = vm.updated_at = utc_now();
-      auto stored = store_vm(ports, vm);
-      if (stored) {
-        undo.commit();
-        return vm;
-      }
-      up = std::move(stored);
-    }
-    record_failure(ports, before, up.error());
-    return pass(std::move(up).error(), fmt::format("start vm \"{}\"", before.config.name));
-  }
+  auto up = run_or_undo(ports, *backend, vm);
+  if (up) return vm;
+  record_failure(ports, before, up.error());
+  return pass(std::move(up).error(), fmt::format("start vm \"{}\"", before.config.name));
 }
 
 }  // namespace cocoon::engine

@@ -29,7 +29,7 @@ namespace cocoon::vmm {
 struct RunningVmm {
   int vm_dir = -1;                           // descriptor of the VM directory
   sys::ProcessRef process;                   // checked against the peer of the API socket
-  const sys::LiveProcess* handle = nullptr;  // its pidfd: an end is seen at once
+  const sys::LiveProcess* handle = nullptr;  // its pidfd: an end is seen at once; null: ended already
   std::filesystem::path log;                 // vmm.log, quoted when the VMM dies
   std::uint64_t log_offset = 0;              // size of vmm.log before this launch
 };

@@ -55,6 +55,7 @@ class Console(StoreTest):
         self.assertEqual(self.c.state("shell"), "running")
         with self.attach() as terminal:          # and again, from where it was
             terminal.read_until("result=42")
+            terminal.send(b"\x15")               # Ctrl-U: away with the x from above
             self.calculate(terminal, 7)
             terminal.send(DETACH)
             self.assertEqual(terminal.wait(), 0)

@@ -46,6 +46,7 @@ Failure died(const RunningVmm& vmm) {
 }
 
 Result<bool> has_ended(const RunningVmm& vmm, Milliseconds wait) {
+  if (vmm.handle == nullptr) return true;
   return vmm.handle->wait_exit(wait);
 }
 
