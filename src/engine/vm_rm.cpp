@@ -31,8 +31,9 @@ Result<void> remove_vm(Ports& ports, const std::string& id, bool force) {
   auto lock = COCOON_TRY(lock_vm(ports, id, "rm"));
   auto settled = settle_locked(ports, id);
   if (!settled) {
-    if (settled.error().kind == ErrorKind::kNotFound) lock.unlink();
-    return pass(std::move(settled).error());
+    if (settled.error().kind != ErrorKind::kNotFound) return pass(std::move(settled).error());
+    lock.unlink();  // what a dead command had begun is gone now, and so is the VM
+    return {};
   }
   model::Vm vm = std::move(*settled);
   if (vm.state == model::VmState::kRunning && !force) {

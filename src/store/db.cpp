@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "store/schema.sql.h"
@@ -15,13 +16,24 @@
 namespace cocoon::store {
 namespace {
 
-Failure sqlite_failure(int code, std::string_view what, const char* message) {
+// SQLite's words; for I/O errors the system's as well. It takes a null handle for "out of memory".
+std::string words_of(sqlite3* db, int code) {
+  std::string words = sqlite3_errmsg(db);
+  // It extends its -shm file by single writes; the reason of a failed one is not kept.
+  int cause = code == SQLITE_IOERR_SHMSIZE ? ENOSPC : sqlite3_system_errno(db);
+  bool from_system = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN;
+  if (from_system && cause != 0) words += fmt::format(" ({})", std::strerror(cause));
+  return words;
+}
+
+Failure sqlite_failure(sqlite3* db, std::string_view what) {
+  int code = sqlite3_extended_errcode(db);
   int primary = code & 0xff;
   ErrorKind kind = primary == SQLITE_CONSTRAINT                            ? ErrorKind::kConflict
                    : primary == SQLITE_BUSY || primary == SQLITE_LOCKED    ? ErrorKind::kBusy
                    : primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB ? ErrorKind::kCorrupt
                                                                            : ErrorKind::kSystem;
-  return fail(kind, "{}: {}", what, message);
+  return fail(kind, "{}: {}", what, words_of(db, code));
 }
 
 Result<std::int64_t> user_version(Db& db) {
@@ -78,8 +90,7 @@ Result<bool> Statement::step() {
   int code = sqlite3_step(handle_);
   if (code == SQLITE_ROW) return true;
   if (code == SQLITE_DONE) return false;
-  sqlite3* db = sqlite3_db_handle(handle_);
-  return sqlite_failure(sqlite3_extended_errcode(db), "store", sqlite3_errmsg(db));
+  return sqlite_failure(sqlite3_db_handle(handle_), "store");
 }
 
 Result<void> Statement::run() {
@@ -127,8 +138,7 @@ Result<std::optional<Db>> Db::open_existing(const std::filesystem::path& path) {
                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nullptr);
   Db db(handle);
   if (code != SQLITE_OK) {
-    return sqlite_failure(code, fmt::format("open the store {}", path.native()),
-                          handle == nullptr ? "out of memory" : sqlite3_errmsg(handle));
+    return sqlite_failure(handle, fmt::format("open the store {}", path.native()));
   }
   sqlite3_busy_timeout(handle, 10'000);
   COCOON_TRY(configure(db), "open the store {}", path.native());
@@ -147,13 +157,13 @@ Result<Statement> Db::prepare(std::string_view sql) {
   sqlite3_stmt* statement = nullptr;
   int code =
       sqlite3_prepare_v2(handle_, sql.data(), static_cast<int>(sql.size()), &statement, nullptr);
-  if (code != SQLITE_OK) return sqlite_failure(code, "store", sqlite3_errmsg(handle_));
+  if (code != SQLITE_OK) return sqlite_failure(handle_, "store");
   return Statement(statement);
 }
 
 Result<void> Db::execute(std::string_view sql) {
   int code = sqlite3_exec(handle_, std::string(sql).c_str(), nullptr, nullptr, nullptr);
-  if (code != SQLITE_OK) return sqlite_failure(code, "store", sqlite3_errmsg(handle_));
+  if (code != SQLITE_OK) return sqlite_failure(handle_, "store");
   return {};
 }
 

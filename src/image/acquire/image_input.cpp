@@ -80,7 +80,8 @@ Result<PlainFile> open_plain_file(const sys::fs::path& path, const InputRequest&
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) return fail_errno("open");
   if (!S_ISREG(info.st_mode)) {
-    // A pipe given by name, as a shell's <(…) does; one that nobody writes to counts as empty.
+    // A pipe given by name, as a shell's <(…) does. Opened without blocking: the wait for a writer
+    // is the read's, which Ctrl-C ends.
     sys::UniqueFd fd = COCOON_TRY(sys::open_file(path, O_RDONLY | O_NONBLOCK));
     auto stream = std::make_unique<StreamSource>(fd.get(), path.native());
     return open_plain(path.native(), std::move(stream), nullptr, request, index);
