@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -66,6 +67,7 @@ struct Command {
   Names names = Names::kNothing;
   bool in_helper = false;  // the body is in cocoon-image (design decision 9)
   bool hidden = false;
+  std::shared_ptr<void> targets = {};  // what `flags` point to, where `run` does not hold it
   // A rule of its own about the flags, asked after the parse; may be empty.
   std::function<Result<void>()> check = {};
   // The body; returns the exit code of a success. Empty where the helper has it.

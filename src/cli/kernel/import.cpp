@@ -26,6 +26,7 @@ Command kernel_import_command(const KernelImportBody& body) {
                    output_flag(&flags->format)};
   command.min_names = command.max_names = 1;
   command.in_helper = true;
+  command.targets = flags;
   if (body) {
     command.run = [flags, body](App& app, const Arguments& arguments) {
       return body(app, *flags, arguments);
