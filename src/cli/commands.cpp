@@ -14,6 +14,7 @@ Program cocoon_program(const HelperBodies& bodies) {
           .commands = {
               vm_create_command(),
               vm_run_command(),
+              vm_debug_command(),
               vm_start_command(),
               vm_stop_command(),
               vm_restart_command(),

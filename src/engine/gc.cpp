@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/id.h"
+#include "engine/firmware.h"
 #include "engine/locks.h"
 #include "engine/reconcile.h"
 #include "engine/uids.h"
@@ -146,6 +147,13 @@ void collect_cgroups(const Collector& gc, const std::set<std::string>& known) {
   }
 }
 
+Result<void> collect_unused_firmware(Collector& gc) {
+  for (auto& item : COCOON_TRY(collect_firmware(gc.ports, gc.dry_run))) {
+    gc.removed("firmware", item.name, item.bytes);
+  }
+  return {};
+}
+
 void add(Collector& gc, std::string_view kind, image::Collected collected) {
   for (auto& item : collected.removed) gc.removed(std::string(kind), item.name, item.bytes);
   for (auto& text : collected.skipped) gc.report.skipped.push_back(std::move(text));
@@ -165,6 +173,7 @@ Result<GcReport> collect_garbage(Ports& ports, bool dry_run) {
   COCOON_TRY(collect_exit_records(gc, known), "collect exit records");
   COCOON_TRY(collect_locks(gc, known), "collect lock files");
   collect_cgroups(gc, known);
+  COCOON_TRY(collect_unused_firmware(gc), "collect firmware");
   COCOON_TRY(sys::check_cancelled());
   add(gc, "temp",
       COCOON_TRY(image::collect_temp(ports.paths, dry_run), "collect work directories"));

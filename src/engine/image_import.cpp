@@ -2,6 +2,8 @@
 #include "engine/image_import.h"
 
 #include "base/clock.h"
+#include "disk/disk_image.h"
+#include "disk/qcow2_header.h"
 #include "image/acquire/image_input.h"
 #include "image/acquire/work_dir.h"
 #include "image/catalog/reference.h"
@@ -17,6 +19,7 @@ model::Image make_record(const std::string& name, const image::ImageInput& input
   record.name = name;
   record.canonical = image::canonical_name(name);
   record.digest = input.digest;
+  record.type = input.disk ? model::kCloudImage : model::kOciImage;
   record.architecture = input.architecture;
   record.config = input.config;
   record.created_at = utc_now();
@@ -65,12 +68,46 @@ Result<ImageImportReport> commit(Ports& ports, const std::string& name,
   return report;
 }
 
+// The base of a cloud image: checked before any program opens it, then rewritten as a raw file.
+Result<image::ImageBlobs> convert_disk(image::BlobStore& blobs, const image::WorkDir& work,
+                                       const image::DiskInput& input,
+                                       const image::ProgressSink& progress) {
+  disk::Untrusted untrusted{input.file.parent_path(), input.file.filename(),
+                            disk::ImageFormat::kRaw, 0, work.lock_fd()};
+  if (input.kind == image::DiskKind::kQcow2) {
+    auto source = COCOON_TRY(image::FileSource::open(input.file));
+    image::PeekSource head(std::move(source));
+    std::string_view bytes = COCOON_TRY(head.peek(disk::kQcow2HeadBytes));
+    auto info = COCOON_TRY(disk::check_qcow2(bytes));
+    untrusted.format = disk::ImageFormat::kQcow2;
+    untrusted.virtual_size = info.virtual_size;
+  }
+  model::Blob blob;
+  blob.id = fmt::format("disk-{}-raw1", input.digest);
+  blob.kind = "disk";
+  blob.converter = "raw1";
+  progress({"convert", 0, 1, "disk"});
+  auto lease = COCOON_TRY(blobs.ensure(
+      std::move(blob), untrusted.dir,
+      [&untrusted](const image::BlobStore::Order& order, model::Blob&) -> Result<void> {
+        return disk::flatten_image(untrusted, order.file.filename());
+      }));
+  progress({"layer", 1, 1, lease.made ? "disk: converted" : "disk: already there"});
+  image::ImageBlobs made;
+  made.disks.push_back(std::move(lease));
+  return made;
+}
+
 Result<ImageImportReport> run_import(Ports& ports, const ImageImportRequest& request,
                                      image::BlobStore& blobs, const image::ProgressSink& progress) {
   image::WorkDir work = COCOON_TRY(image::WorkDir::create(ports.paths, "image import"));
   image::InputRequest wanted{request.name, request.files, request.standard_input, work.path(),
                              ports.config.max_layer_bytes};
   image::ImageInput input = COCOON_TRY(image::open_image_input(wanted));
+  if (input.disk) {
+    auto made = COCOON_TRY(convert_disk(blobs, work, *input.disk, progress));
+    return commit(ports, request.name, input, made);
+  }
   progress({"read", 0, input.layers.size(), fmt::format("{} layers", input.layers.size())});
   auto settings = image::convert_settings(ports.config, work);
   auto made = COCOON_TRY(image::convert_image(blobs, settings, input, progress));

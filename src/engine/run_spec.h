@@ -2,7 +2,7 @@
 // What a boot-kit guest runs (design §8): pure.
 #pragma once
 
-#include "engine/vm_create.h"
+#include "engine/create_request.h"
 #include "model/image.h"
 #include "model/vm.h"
 

@@ -36,12 +36,19 @@ std::string_view request_text(ConsoleAccess access) {
 Result<std::optional<std::string>> receive_packet(int socket) {
   std::string packet(kMaxPacket, '\0');
   ssize_t size = 0;
-  do {
+  bool gone = false;
+  while (true) {
     size = recv(socket, packet.data(), packet.size(), MSG_DONTWAIT | MSG_TRUNC);
-  } while (size < 0 && errno == EINTR);
-  if (size < 0 && errno == EAGAIN) return std::optional<std::string>();
+    if (size >= 0) break;
+    // A shim that ended with a packet of ours unread resets the connection. That is told once, and
+    // before what it had sent: the next reads still get that.
+    bool reset = errno == ECONNRESET && !gone;
+    if (!reset && errno != EINTR) break;
+    gone = gone || reset;
+  }
+  if (size < 0 && errno == EAGAIN && !gone) return std::optional<std::string>();
   // The shim is gone: the end, like an orderly one.
-  if (size < 0 && errno == ECONNRESET) size = 0;
+  if (size < 0 && gone) size = 0;
   if (size < 0) return fail_errno("read from the console");
   if (static_cast<std::size_t>(size) > kMaxPacket) {
     return fail(ErrorKind::kCorrupt, "a console packet of {} bytes", size);

@@ -5,11 +5,11 @@
 
 #include "base/clock.h"
 #include "base/id.h"
-#include "engine/boot_json.h"
+#include "engine/firmware.h"
 #include "engine/locks.h"
 #include "engine/reconcile.h"
 #include "engine/rollback.h"
-#include "engine/run_spec.h"
+#include "engine/seed.h"
 #include "engine/uids.h"
 #include "engine/vm_files.h"
 #include "image/catalog/catalog.h"
@@ -21,16 +21,6 @@
 
 namespace cocoon::engine {
 namespace {
-
-// What has to be linked into the VM directory.
-struct Links {
-  struct Link {
-    store::fs::path file;
-    std::string name;
-  };
-  std::vector<Link> links;
-  std::vector<std::string> blobs;  // to pin
-};
 
 int host_cpus() {
   cpu_set_t set;
@@ -47,8 +37,8 @@ Result<void> check_values(const CreateRequest& request) {
   if (request.memory < model::kMinMemory) {
     return fail(ErrorKind::kInvalid, "--memory {}: below the minimum of 512 MiB", request.memory);
   }
-  if (request.storage < model::kMinStorage) {
-    return fail(ErrorKind::kInvalid, "--storage {}: below the minimum of 10 GB", request.storage);
+  if (request.storage && *request.storage < model::kMinStorage) {
+    return fail(ErrorKind::kInvalid, "--storage {}: below the minimum of 10 GB", *request.storage);
   }
   if (request.memory_backing != "" && request.memory_backing != "file") {
     return fail(ErrorKind::kInvalid, "--memory-backing \"{}\": the only value is file",
@@ -80,47 +70,40 @@ Result<std::string> choose_name(Ports& ports, const CreateRequest& request) {
   return name;
 }
 
-void add_layer(model::Vm& vm, Links& links, const image::BlobFile& blob, const std::string& name,
-               const std::string& serial) {
-  model::Disk disk;
-  disk.path = name;
-  disk.read_only = true;
-  disk.serial = serial;
-  disk.role = model::DiskRole::kLayer;
-  disk.blob = blob.id;
-  vm.disks.push_back(disk);
-  links.links.push_back({blob.path, name});
-  links.blobs.push_back(blob.id);
+// What the request may not ask of this kind of image.
+Result<void> check_guest(const CreateRequest& request, const model::Image& image) {
+  if (image.type == model::kCloudImage) {
+    bool says_what_runs = !request.command.empty() || request.entrypoint || request.init ||
+                          !request.env.empty() || !request.workdir.empty() ||
+                          !request.user.empty() || !request.kernel.empty();
+    if (!says_what_runs) return {};
+    return fail(ErrorKind::kInvalid,
+                "image \"{}\" is a cloud image: it boots its own kernel and init, so -- CMD, "
+                "--entrypoint, --init, --env, --workdir, -u and --kernel mean nothing to it",
+                image.name);
+  }
+  if (request.windows) {
+    return fail(ErrorKind::kInvalid, "--windows: image \"{}\" is not a cloud image", image.name);
+  }
+  if (!request.ssh_keys.empty() || request.user_data) {
+    return fail(ErrorKind::kInvalid, "--ssh-key and --user-data: image \"{}\" is not a cloud image",
+                image.name);
+  }
+  return {};
 }
 
-// Boot files and disks of a VM from its image (and the kernel object for plain images).
-Result<Links> plan_disks(Ports& ports, const CreateRequest& request,
-                         const image::BootSource& source, model::Vm& vm) {
-  Links links;
-  for (std::size_t i = 0; i < source.disks.size(); ++i) {
-    add_layer(vm, links, source.disks[i], fmt::format("layer{}.erofs", i), layer_serial(i));
+// A guest that boots a disk needs firmware and an overlay in qcow2 (design decision 7).
+Result<void> check_firmware_boot(const vmm::Backend& backend, const model::Vm& vm) {
+  vmm::Capabilities able = COCOON_TRY(backend.capabilities());
+  if (!able.uefi || !able.qcow2) {
+    return fail(ErrorKind::kUnsupported, "{} boots no cloud images; use --backend qemu",
+                backend.name());
   }
-  vm.boot.kernel = vmm::kKernelFile;
-  vm.boot.initrd = vmm::kInitrdFile;
-  if (source.kernel && source.initrd && request.kernel.empty()) {
-    links.links.push_back({source.kernel->path, vm.boot.kernel});
-    links.links.push_back({source.initrd->path, vm.boot.initrd});
-    links.blobs.insert(links.blobs.end(), {source.kernel->id, source.initrd->id});
-  } else {
-    auto kernel = COCOON_TRY(image::kernel_source(ports.db, ports.paths, request.kernel),
-                             "image \"{}\" has no kernel of its own", request.image);
-    vm.boot.boot_kit = true;
-    vm.boot.kernel_id = kernel.named.kernel.id;
-    links.links.push_back({kernel.kernel, vm.boot.kernel});
-    if (kernel.modules) add_layer(vm, links, *kernel.modules, "modules.erofs", kModulesSerial);
-    vm.run = COCOON_TRY(resolve_run(request, source.image.config));
+  if (vm.config.windows && !able.windows) {
+    return fail(ErrorKind::kUnsupported, "{} runs no Windows guests; they need Cloud Hypervisor",
+                backend.name());
   }
-  model::Disk cow;
-  cow.path = "cow.raw";
-  cow.serial = kCowSerial;
-  cow.role = model::DiskRole::kCow;
-  vm.disks.push_back(cow);
-  return links;
+  return {};
 }
 
 Result<model::Vm> plan_vm(Ports& ports, const CreateRequest& request,
@@ -131,7 +114,7 @@ Result<model::Vm> plan_vm(Ports& ports, const CreateRequest& request,
   vm.config.cpu = request.cpu;
   // Whole MiB: what every VMM can be told.
   vm.config.memory = request.memory & ~((std::int64_t{1} << 20) - 1);
-  vm.config.storage = request.storage / 4096 * 4096;
+  vm.config.windows = request.windows;
   vm.config.queue_size = request.queue_size;
   vm.config.disk_queue_size = request.disk_queue_size;
   vm.config.no_direct_io = request.no_direct_io;
@@ -169,32 +152,53 @@ Result<void> reserve(Ports& ports, const CreateRequest& request, model::Vm& vm, 
   return fail(ErrorKind::kConflict, "no VMM uid is free");
 }
 
-Result<void> make_files(Ports& ports, const model::Vm& vm, const Links& links, int lock_fd) {
+Result<void> make_files(Ports& ports, const CreateRequest& request, const model::Vm& vm,
+                        const Links& links, const std::optional<vmm::Firmware>& firmware,
+                        int lock_fd) {
   COCOON_TRY(make_vm_dirs(ports, vm));
   for (const Links::Link& link : links.links) {
     COCOON_TRY(link_into_vm(ports, vm, link.file, link.name));
   }
   COCOON_TRY(sys::check_cancelled());
-  return make_cow(ports, vm, lock_fd);
+  COCOON_TRY(make_root_disk(ports, vm, lock_fd));
+  COCOON_TRY(make_data_disks(ports, vm, request.data_disks, lock_fd));
+  COCOON_TRY(sys::check_cancelled());
+  if (firmware) COCOON_TRY(make_firmware(ports, vm, *firmware));
+  return make_seed(ports, vm, request);
 }
 
 }  // namespace
 
-Result<model::Vm> create_vm(Ports& ports, const CreateRequest& request) {
+Result<Planned> plan_create(Ports& ports, const CreateRequest& request) {
   COCOON_TRY(check_values(request));
+  Planned planned;
   std::string backend_name = COCOON_TRY(vmm::select_backend(request.backend, ports.config));
-  auto backend = COCOON_TRY(vmm::make_backend(backend_name, ports.config));
+  planned.backend = COCOON_TRY(vmm::make_backend(backend_name, ports.config));
   auto source = COCOON_TRY(image::boot_source(ports.db, ports.paths, request.image));
-  COCOON_TRY(check_layout(ports));
-
-  model::Vm vm = COCOON_TRY(plan_vm(ports, request, source));
+  COCOON_TRY(check_guest(request, source.image));
+  model::Vm& vm = planned.vm;
+  vm = COCOON_TRY(plan_vm(ports, request, source));
   vm.hypervisor = backend_name;
-  Links links = COCOON_TRY(plan_disks(ports, request, source, vm));
+  planned.links = COCOON_TRY(plan_disks(ports, request, source, vm));
+  if (!vm.boot.firmware.empty()) {
+    COCOON_TRY(check_firmware_boot(*planned.backend, vm), "create vm \"{}\"", vm.config.name);
+    planned.firmware = COCOON_TRY(planned.backend->firmware(), "create vm \"{}\"", vm.config.name);
+  }
+  // Its values are checked now, before anything is made.
+  COCOON_TRY(render_seed_disk(ports, vm, request), "create vm \"{}\"", vm.config.name);
   COCOON_TRY(model::validate(vm), "create vm \"{}\"", vm.config.name);
-  vm.device_plan = COCOON_TRY(backend->plan_devices(vm), "create vm \"{}\"", vm.config.name);
+  vm.device_plan =
+      COCOON_TRY(planned.backend->plan_devices(vm), "create vm \"{}\"", vm.config.name);
   // Pure: what the VMM could never be told is an error now, not at the first start.
-  COCOON_TRY(backend->plan_launch(vm, vmm::Accel::kTcg), "create vm \"{}\"", vm.config.name);
+  planned.launch = COCOON_TRY(planned.backend->plan_launch(vm, vmm::Accel::kTcg),
+                              "create vm \"{}\"", vm.config.name);
+  return planned;
+}
 
+Result<model::Vm> create_vm(Ports& ports, const CreateRequest& request) {
+  Planned planned = COCOON_TRY(plan_create(ports, request));
+  COCOON_TRY(check_layout(ports));
+  model::Vm& vm = planned.vm;
   auto lock = COCOON_TRY(lock_vm(ports, vm.id, "create"));
   Rollback undo_lock;
   undo_lock.add("remove the lock file", [&lock]() -> Result<void> {
@@ -203,8 +207,9 @@ Result<model::Vm> create_vm(Ports& ports, const CreateRequest& request) {
   });
   Rollback undo;
   vm.op = op_of("create");
-  COCOON_TRY(reserve(ports, request, vm, links, undo), "create vm \"{}\"", vm.config.name);
-  COCOON_TRY(make_files(ports, vm, links, lock.fd()), "create vm \"{}\"", vm.config.name);
+  COCOON_TRY(reserve(ports, request, vm, planned.links, undo), "create vm \"{}\"", vm.config.name);
+  COCOON_TRY(make_files(ports, request, vm, planned.links, planned.firmware, lock.fd()),
+             "create vm \"{}\"", vm.config.name);
   COCOON_TRY(sys::check_cancelled());
   vm.state = model::VmState::kCreated;
   vm.op.reset();

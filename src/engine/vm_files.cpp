@@ -6,25 +6,23 @@
 
 #include <cerrno>
 
+#include "disk/disk_image.h"
+#include "disk/raw_disk.h"
 #include "engine/boot_json.h"
 #include "engine/uids.h"
 #include "engine/vm_view.h"
 #include "model/kernel.h"
 #include "store/kernel_rows.h"
+#include "sys/cancel.h"
 #include "sys/cgroup.h"
 #include "sys/fault.h"
 #include "sys/files.h"
-#include "sys/spawn.h"
 #include "vmm/launch.h"
 
 namespace cocoon::engine {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr Milliseconds kMkfsLimit{120'000};
-// Where children that we start for the work find the VM's lock.
-constexpr int kLockFdInChild = 10;
 
 Result<dev_t> device_of(const fs::path& path) {
   struct stat info {};
@@ -102,17 +100,30 @@ Result<void> link_into_vm(const Ports& ports, const model::Vm& vm, const fs::pat
   return sys::hard_link(file, vm_dir(ports, vm) / name);
 }
 
-Result<void> make_cow(const Ports& ports, const model::Vm& vm, int lock_fd) {
-  fs::path path = vm_dir(ports, vm) / "cow.raw";
-  COCOON_TRY(sys::create_sparse_file(path, vm.config.storage, 0600), "make the root disk");
-  sys::SpawnSpec mkfs;
-  mkfs.program = "mkfs.ext4";
-  mkfs.args = {
-      "-F", "-m", "0", "-q", "-E", "lazy_itable_init=1,lazy_journal_init=1,discard", path.native()};
-  mkfs.fds = {{lock_fd, kLockFdInChild}};
-  COCOON_TRY(sys::run_program(std::move(mkfs), kMkfsLimit), "format the root disk");
-  sys::side_effect("mkfs");
-  return sys::set_owner(path, vm.uid, vm.uid, 0600);
+Result<void> make_root_disk(const Ports& ports, const model::Vm& vm, int lock_fd) {
+  for (const model::Disk& disk : vm.disks) {
+    if (disk.role != model::DiskRole::kCow) continue;
+    fs::path path = vm_dir(ports, vm) / disk.path;
+    auto made = disk.backing.empty()
+                    ? disk::make_raw_disk({path, vm.config.storage, "ext4", lock_fd})
+                    : disk::make_overlay(path.parent_path(), disk.path, disk.backing,
+                                         vm.config.storage, lock_fd);
+    if (!made) return pass(std::move(made).error(), "make the root disk");
+    return sys::set_owner(path, vm.uid, vm.uid, 0600);
+  }
+  return fail(ErrorKind::kInternal, "the VM has no root disk");
+}
+
+Result<void> make_data_disks(const Ports& ports, const model::Vm& vm,
+                             const std::vector<model::DataDiskSpec>& specs, int lock_fd) {
+  for (const model::DataDiskSpec& spec : specs) {
+    COCOON_TRY(sys::check_cancelled());
+    fs::path path = vm_dir(ports, vm) / model::data_disk(spec).path;
+    COCOON_TRY(disk::make_raw_disk({path, spec.size, spec.fstype, lock_fd}),
+               "make data disk \"{}\"", spec.name);
+    COCOON_TRY(sys::set_owner(path, vm.uid, vm.uid, 0600));
+  }
+  return {};
 }
 
 Result<void> make_initrd(const Ports& ports, const model::Vm& vm) {

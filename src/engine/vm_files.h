@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/ports.h"
+#include "model/data_disk.h"
 #include "model/vm.h"
 
 namespace cocoon::engine {
@@ -22,9 +23,15 @@ Result<void> make_vm_dirs(const Ports& ports, const model::Vm& vm);
 Result<void> link_into_vm(const Ports& ports, const model::Vm& vm, const store::fs::path& file,
                           const std::string& name);
 
-// cow.raw: sparse, ext4 (flags of spec 03 §6), owned by the VMM. `lock_fd` goes to mkfs, so that
-// the VM's lock is not free while it works.
-Result<void> make_cow(const Ports& ports, const model::Vm& vm, int lock_fd);
+// The disk of role cow, owned by the VMM: sparse and ext4 (flags of spec 03 §6), or a qcow2 overlay
+// on its backing file. `lock_fd` goes to the programs that do the work, so that the VM's lock is
+// not free while they run.
+Result<void> make_root_disk(const Ports& ports, const model::Vm& vm, int lock_fd);
+
+// The data disks of complete specs, each sparse, formatted and owned by the VMM. What was made
+// before a failure goes with the VM's directory.
+Result<void> make_data_disks(const Ports& ports, const model::Vm& vm,
+                             const std::vector<model::DataDiskSpec>& specs, int lock_fd);
 
 // The boot-kit initrd of this start: the kernel object's initramfs with boot.json appended.
 Result<void> make_initrd(const Ports& ports, const model::Vm& vm);

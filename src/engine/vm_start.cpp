@@ -34,17 +34,6 @@ Result<void> store_vm(Ports& ports, const model::Vm& vm) {
   return tx.commit();
 }
 
-Result<vmm::AccelChoice> choose_accel(Ports& ports, const model::Vm& vm) {
-  const char* wanted = std::getenv("COCOON_ACCEL");
-  vmm::AccelRequest request;
-  request.override_text = wanted == nullptr ? "" : wanted;
-  request.run_dir = ports.paths.run();
-  request.uid = vm.uid;
-  auto choice = COCOON_TRY(vmm::choose_accel(request));
-  if (!choice.note.empty() && choice.fresh) ports.note(choice.note);
-  return choice;
-}
-
 // Stale sockets would stop the VMM from starting, or somebody would talk to a dead one.
 Result<void> remove_sockets(const store::fs::path& dir, const vmm::Launch& launch) {
   sys::UniqueFd dirfd = COCOON_TRY(sys::open_dir(dir));
@@ -60,6 +49,17 @@ Result<void> remove_sockets(const store::fs::path& dir, const vmm::Launch& launc
   return {};
 }
 
+// The record as this host can launch it: direct I/O is a wish (unless a disk demands it), and not
+// every file system has it.
+model::Vm as_host_can(const Ports& ports, const model::Vm& vm) {
+  model::Vm out = vm;
+  for (const model::Disk& disk : vm.disks) {
+    if (disk.role != model::DiskRole::kCow) continue;
+    out.config.no_direct_io |= !sys::supports_direct_io(vm_dir(ports, vm) / disk.path);
+  }
+  return out;
+}
+
 // Files of this start, in place before the VMM exists.
 Result<vmm::Launch> prepare(Ports& ports, const vmm::Backend& backend, model::Vm& vm,
                             vmm::Accel accel) {
@@ -69,7 +69,7 @@ Result<vmm::Launch> prepare(Ports& ports, const vmm::Backend& backend, model::Vm
   COCOON_TRY(sys::make_dirs(ports.paths.exits(), 0700));
   COCOON_TRY(sys::make_dirs(vm_log_dir(ports, vm), 0700));
   if (vm.boot.boot_kit) COCOON_TRY(make_initrd(ports, vm));
-  vmm::Launch launch = COCOON_TRY(backend.plan_launch(vm, accel));
+  vmm::Launch launch = COCOON_TRY(backend.plan_launch(as_host_can(ports, vm), accel));
   if (launch.memory_file_bytes > 0) COCOON_TRY(make_memory(ports, vm, launch.memory_file_bytes));
   COCOON_TRY(remove_sockets(vm_dir(ports, vm), launch));
   return launch;
@@ -159,6 +159,17 @@ void record_failure(Ports& ports, model::Vm before, const Error& error) {
 }
 
 }  // namespace
+
+Result<vmm::AccelChoice> choose_accel(Ports& ports, const model::Vm& vm) {
+  const char* wanted = std::getenv("COCOON_ACCEL");
+  vmm::AccelRequest request;
+  request.override_text = wanted == nullptr ? "" : wanted;
+  request.run_dir = ports.paths.run();
+  request.uid = vm.uid;
+  auto choice = COCOON_TRY(vmm::choose_accel(request));
+  if (!choice.note.empty() && choice.fresh) ports.note(choice.note);
+  return choice;
+}
 
 Result<model::Vm> start_vm(Ports& ports, const std::string& id) {
   auto lock = COCOON_TRY(lock_vm(ports, id, "start"));

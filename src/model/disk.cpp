@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/text.h"
 #include "model/json_fields.h"
 
 namespace cocoon::model {
@@ -15,30 +16,27 @@ namespace {
 constexpr std::size_t kMaxSerial = 20;  // VIRTIO_BLK_ID_BYTES
 constexpr std::array<std::string_view, 4> kFileSystems{"ext4", "xfs", "btrfs", "none"};
 
-Result<void> check_mount_point(const Disk& disk) {
-  if (disk.mount_point.empty()) return {};
-  if (disk.fstype == "none") {
-    return fail(ErrorKind::kInvalid, "data disk \"{}\": fstype none with mount \"{}\"", disk.serial,
-                disk.mount_point);
+// Nothing that a guest could take for a place elsewhere: "/" itself, "." and "..".
+bool is_mount_point(std::string_view path) {
+  if (path.empty() || path[0] != '/' || path.find_first_not_of('/') == std::string_view::npos) {
+    return false;
   }
-  if (disk.mount_point[0] != '/' || disk.mount_point.find('\n') != std::string::npos ||
-      disk.mount_point.find('\0') != std::string::npos) {
-    return fail(ErrorKind::kInvalid,
-                "data disk \"{}\": mount \"{}\" must be an absolute path on one line", disk.serial,
-                disk.mount_point);
-  }
-  return {};
+  auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  if (std::any_of(path.begin(), path.end(), is_control)) return false;
+  auto parts = split(path, '/');
+  return std::none_of(parts.begin(), parts.end(),
+                      [](std::string_view part) { return part == "." || part == ".."; });
 }
 
 Result<void> validate_data(const Disk& disk) {
   if (!is_disk_name(disk.serial)) {
     return fail(ErrorKind::kInvalid, "data disk \"{}\": not a disk name", disk.serial);
   }
-  if (std::find(kFileSystems.begin(), kFileSystems.end(), disk.fstype) == kFileSystems.end()) {
+  if (!is_data_fstype(disk.fstype)) {
     return fail(ErrorKind::kInvalid, "data disk \"{}\": unknown fstype \"{}\"", disk.serial,
                 disk.fstype);
   }
-  return check_mount_point(disk);
+  return check_mount(disk);
 }
 
 Result<void> validate_one(const Disk& disk) {
@@ -52,6 +50,11 @@ Result<void> validate_one(const Disk& disk) {
   if (disk.read_only != want_read_only) {
     return fail(ErrorKind::kInvalid, "role {} must be {}", role_name(disk.role),
                 want_read_only ? "read-only" : "writable");
+  }
+  if (!disk.backing.empty() && (disk.role != DiskRole::kCow || disk.backing == disk.path ||
+                                disk.backing.find('/') != std::string::npos)) {
+    return fail(ErrorKind::kInvalid, "backing file \"{}\" of role {}", disk.backing,
+                role_name(disk.role));
   }
   if (disk.role == DiskRole::kData) return validate_data(disk);
   if (disk.direct_io) {
@@ -89,6 +92,23 @@ Result<DiskRole> parse_role(std::string_view text) {
     if (role_name(role) == text) return role;
   }
   return fail(ErrorKind::kCorrupt, "unknown disk role \"{}\"", text);
+}
+
+bool is_data_fstype(std::string_view fstype) {
+  return std::find(kFileSystems.begin(), kFileSystems.end(), fstype) != kFileSystems.end();
+}
+
+Result<void> check_mount(const Disk& disk) {
+  if (disk.mount_point.empty()) return {};
+  if (disk.fstype == "none") {
+    return fail(ErrorKind::kInvalid, "data disk \"{}\": mount={} with fstype=none", disk.serial,
+                disk.mount_point);
+  }
+  if (is_mount_point(disk.mount_point)) return {};
+  return fail(ErrorKind::kInvalid,
+              "data disk \"{}\": mount={}: must be an absolute path below / on one line, without "
+              "\".\" and \"..\"",
+              disk.serial, disk.mount_point);
 }
 
 bool is_disk_name(std::string_view name) {
@@ -131,6 +151,7 @@ void to_json(nlohmann::json& json, const Disk& disk) {
   if (!disk.fstype.empty()) json["fstype"] = disk.fstype;
   if (disk.direct_io) json["direct_io"] = *disk.direct_io;
   if (!disk.blob.empty()) json["blob"] = disk.blob;
+  if (!disk.backing.empty()) json["backing"] = disk.backing;
 }
 
 Result<Disk> parse_disk(const nlohmann::json& json) {
@@ -147,6 +168,7 @@ Result<Disk> parse_disk(const nlohmann::json& json) {
   fields.get("fstype", disk.fstype);
   fields.get("direct_io", direct_io);
   fields.get("blob", disk.blob);
+  fields.get("backing", disk.backing);
   COCOON_TRY(fields.check());
   if (has_direct_io) disk.direct_io = direct_io;
   disk.role = COCOON_TRY(parse_role(role));

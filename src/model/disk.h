@@ -32,7 +32,8 @@ struct Disk {
   std::string mount_point;        // data only; empty: not mounted
   std::string fstype;             // data only: ext4, xfs, btrfs, none
   std::optional<bool> direct_io;  // data only; unset: the VM's default
-  std::string blob;               // layers: the blob that the hard link was made from
+  std::string blob;               // layers, and a cow with a backing file: the blob that was linked
+  std::string backing;  // cow only: the raw file below this qcow2 overlay; empty: the disk is raw
   bool operator==(const Disk&) const = default;
 };
 
@@ -40,6 +41,13 @@ struct Disk {
 // per role the read-only rule, direct I/O only on data disks, file system and mount rules, name
 // rules; over the list unique serials and mount points, one cow at most, cidata last. kInvalid.
 Result<void> validate_disks(const std::vector<Disk>& disks);
+
+// ext4, xfs, btrfs or none.
+bool is_data_fstype(std::string_view fstype);
+
+// The mount rules of one data disk: no mount with fstype none; an absolute path on one line without
+// "." and ".." parts, and not the root. kInvalid.
+Result<void> check_mount(const Disk& disk);
 
 // The name rule of data disks: ^[a-z][a-z0-9_-]{0,19}$, not starting with "cocoon-".
 bool is_disk_name(std::string_view name);

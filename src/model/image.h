@@ -32,11 +32,15 @@ struct BootFile {
   bool operator==(const BootFile&) const = default;
 };
 
+// Types of images (spec 01 §10.2).
+inline constexpr const char* kOciImage = "oci";
+inline constexpr const char* kCloudImage = "cloudimg";
+
 struct Image {
   std::string name;       // as typed by the user; the key
   std::string canonical;  // registry/repository:tag; two names with the same one are one image
   std::string digest;  // sha256:…, the ID: of the manifest, or as spec 02 §8.4 for a plain tar
-  std::string type = "oci";
+  std::string type = kOciImage;
   std::string architecture;         // GOARCH: amd64, arm64
   std::vector<std::string> layers;  // diff_ids "sha256:…", bottom first, as in the image
   std::vector<std::string> disks;   // blob IDs to attach, bottom first
@@ -78,7 +82,7 @@ struct BootEntry {
 
 struct Blob {
   std::string id;
-  std::string kind;  // layer, merged, modules, boot
+  std::string kind;  // layer, merged, modules, boot, disk
   BlobState state = BlobState::kPending;
   std::string file;  // relative to the root directory
   std::int64_t size = 0;

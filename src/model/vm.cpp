@@ -245,6 +245,9 @@ Result<void> validate(const Vm& vm) {
   if (vm.config.storage < kMinStorage) {
     return fail(ErrorKind::kInvalid, "storage {} is below the minimum of 10 GB", vm.config.storage);
   }
+  if (vm.boot.kernel.empty() == vm.boot.firmware.empty() && !vm.disks.empty()) {
+    return fail(ErrorKind::kInvalid, "a VM boots either a kernel or a firmware");
+  }
   return validate_disks(vm.disks);
 }
 
@@ -265,6 +268,7 @@ json to_public_json(const Vm& vm, const std::string& vm_dir) {
   for (Disk disk : vm.disks) {
     disk.path = vm_dir + "/" + disk.path;
     disk.blob.clear();
+    if (!disk.backing.empty()) disk.backing = vm_dir + "/" + disk.backing;
     disks.push_back(disk);
   }
   out["storage_configs"] = disks;

@@ -235,6 +235,11 @@ Result<void> set_owner(const fs::path& path, uid_t uid, gid_t gid, mode_t mode) 
   return {};
 }
 
+bool supports_direct_io(const fs::path& path) {
+  // EINVAL where the file system has no direct I/O (open(2)).
+  return UniqueFd(open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC | O_NOFOLLOW)).valid();
+}
+
 Result<UniqueFd> create_sparse_file(const fs::path& path, std::int64_t size, mode_t mode) {
   UniqueFd fd = COCOON_TRY(open_file(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode));
   side_effect("create file");

@@ -71,6 +71,9 @@ Result<void> hard_link(const fs::path& from, const fs::path& to);
 // with more than one link).
 Result<void> set_owner(const fs::path& path, uid_t uid, gid_t gid, mode_t mode);
 
+// Can this file be opened with O_DIRECT? False as well when it cannot be opened at all.
+bool supports_direct_io(const fs::path& path);
+
 // Makes a sparse file of `size` bytes that must not exist yet.
 Result<UniqueFd> create_sparse_file(const fs::path& path, std::int64_t size, mode_t mode);
 

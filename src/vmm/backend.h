@@ -27,11 +27,18 @@ namespace cocoon::vmm {
 
 // A VMM process as the engine holds it. All members are borrowed for the call.
 struct RunningVmm {
-  int vm_dir = -1;                           // descriptor of the VM directory
-  sys::ProcessRef process;                   // checked against the peer of the API socket
-  const sys::LiveProcess* handle = nullptr;  // its pidfd: an end is seen at once; null: ended already
-  std::filesystem::path log;                 // vmm.log, quoted when the VMM dies
-  std::uint64_t log_offset = 0;              // size of vmm.log before this launch
+  int vm_dir = -1;          // descriptor of the VM directory
+  sys::ProcessRef process;  // checked against the peer of the API socket
+  const sys::LiveProcess* handle =
+      nullptr;                   // its pidfd: an end is seen at once; null: ended already
+  std::filesystem::path log;     // vmm.log, quoted when the VMM dies
+  std::uint64_t log_offset = 0;  // size of vmm.log before this launch
+};
+
+// Firmware that is installed here, for guests that boot a disk.
+struct Firmware {
+  std::filesystem::path code;       // read-only
+  std::filesystem::path variables;  // each VM gets a writable copy; empty: the firmware has none
 };
 
 // What the VMM says about its guest.
@@ -52,6 +59,10 @@ class Backend {
   // answer is remembered per binary (path, inode, size, mtime) in the run directory, because asking
   // costs 20–30 ms.
   virtual Result<Capabilities> capabilities() const = 0;
+
+  // Where the UEFI firmware for this VMM lies. kUnsupported: the VMM boots none (see
+  // Capabilities::uefi), or it is not installed; then the package is named.
+  virtual Result<Firmware> firmware() const = 0;
 
   // The devices of a new VM, with everything that a guest or a snapshot can see fixed: machine
   // version, CPU models, addresses, queue counts, memory size. Reads config and disks of the

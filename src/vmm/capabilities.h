@@ -27,6 +27,7 @@ struct Capabilities {
   Version version;
   bool direct_boot = false;         // kernel + initramfs
   bool uefi = false;                // firmware boot, so cloud images
+  bool windows = false;             // the devices and CPU features that Windows wants
   bool qcow2 = false;               // disks in qcow2
   bool disk_serials = false;        // the guest sees Disk::serial; else it goes by order
   bool per_disk_direct_io = false;  // Disk::direct_io has an effect

@@ -13,6 +13,8 @@ namespace cocoon::vmm {
 // relative to its working directory, which is the VM directory.
 inline constexpr const char* kKernelFile = "kernel";
 inline constexpr const char* kInitrdFile = "initrd";
+inline constexpr const char* kFirmwareFile = "firmware.fd";
+inline constexpr const char* kVariablesFile = "vars.fd";  // the firmware's, written by the guest
 inline constexpr const char* kMemoryFile = "memory";
 inline constexpr const char* kSocketDir = "sock";
 

@@ -25,7 +25,7 @@ KEPT_FILES = re.compile(
 )
 KEPT_DIRS = re.compile(
     r"(root|run|log)$"
-    r"|root/(blobs|kernels|tmp|snapshots|locks)$|root/locks/[a-z]+$"
+    r"|root/(blobs|firmware|kernels|tmp|snapshots|locks)$|root/locks/[a-z]+$"
     r"|run/(exits|qemu|cloudhypervisor|firecracker)$"
     r"|log/(qemu|cloudhypervisor|firecracker)$"
 )

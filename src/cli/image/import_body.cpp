@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "base/units.h"
 #include "cli/app.h"
 #include "cli/json_output.h"
 #include "cli/progress.h"
@@ -14,6 +15,9 @@ namespace {
 std::string remark_of(const engine::ImageImportReport& report) {
   const model::Image& image = report.image;
   if (!report.changed) return fmt::format("image {} is up to date", image.name);
+  if (image.type == model::kCloudImage) {
+    return fmt::format("imported cloud image {}: a disk of {}", image.name, bytes_size(image.size));
+  }
   return fmt::format("imported image {}: {} layers, {} of its files new", image.name,
                      image.layers.size(), report.new_blobs);
 }

@@ -36,6 +36,7 @@ Command vm_create_command() {
   command.path = "vm create";
   command.usage = "IMAGE";
   command.summary = "Create a VM without starting it";
+  command.details = kCreateDetails;
   command.flags = create_flag_table(flags->create);
   command.flags.push_back(output_flag(&flags->format));
   command.min_names = command.max_names = 1;

@@ -4,7 +4,9 @@
 #include <algorithm>
 
 #include "base/units.h"
+#include "cidata/ssh_keys.h"
 #include "model/vm.h"
+#include "sys/files.h"
 
 namespace cocoon::cli {
 namespace {
@@ -45,27 +47,31 @@ Result<void> check_at_least(std::string_view flag, int value, int least) {
   return bad_value(flag, fmt::format("{}", value), fmt::format("must be at least {}", least));
 }
 
+Result<std::vector<model::DataDiskSpec>> data_disk_values(const std::vector<std::string>& flags) {
+  std::vector<model::DataDiskSpec> specs;
+  for (const std::string& flag : flags) {
+    specs.push_back(COCOON_TRY(model::parse_data_disk(flag), "--data-disk {}", flag));
+  }
+  return COCOON_TRY(model::complete_data_disks(std::move(specs)), "--data-disk");
+}
+
 // The values that the original checks, in its order.
 Result<void> check_values(const CreateFlags& flags, const engine::CreateRequest& request) {
-  if (!flags.data_disks.empty()) {
-    return fail(ErrorKind::kUnsupported, "--data-disk {}: this build has no data disks yet",
-                flags.data_disks.front());
-  }
   if (!request.name.empty()) COCOON_TRY(model::check_vm_name(request.name), "--name");
   COCOON_TRY(check_at_least("--cpu", request.cpu, 1));
   if (request.memory < model::kMinMemory) {
     return bad_value("--memory", flags.memory, "below the minimum of 512MiB");
   }
-  if (request.storage < model::kMinStorage) {
+  if (request.storage && *request.storage < model::kMinStorage) {
     return bad_value("--storage", flags.storage, "below the minimum of 10GB");
   }
   COCOON_TRY(check_at_least("--queue-size", request.queue_size, 0));
   COCOON_TRY(check_at_least("--disk-queue-size", request.disk_queue_size, 0));
   COCOON_TRY(check_at_least("--nics", request.nics, 0));
-  if (!is_user_name(flags.cloud_user)) {
-    return bad_value("--user", flags.cloud_user, "not a user name");
+  if (!is_user_name(request.guest_user)) {
+    return bad_value("--user", request.guest_user, "not a user name");
   }
-  if (!is_password(flags.password)) {
+  if (!is_password(request.guest_password)) {
     return fail(ErrorKind::kInvalid,
                 "invalid value for --password: control characters and `$;|&(){{}}\\<>! are not "
                 "allowed");
@@ -85,7 +91,7 @@ Result<std::string> choose_backend(const CreateFlags& flags) {
     return fail(ErrorKind::kInvalid, "--backend, --fc and --qemu exclude each other: {}",
                 fmt::join(chosen, ", "));
   }
-  if (flags.firecracker && flags.windows) {
+  if (flags.firecracker && flags.request.windows) {
     return fail(ErrorKind::kInvalid, "--fc and --windows exclude each other");
   }
   if (!flags.network.empty() && !flags.bridge.empty()) {
@@ -97,23 +103,33 @@ Result<std::string> choose_backend(const CreateFlags& flags) {
 // Given values that would have no effect are refused, not dropped.
 Result<void> check_built(const CreateFlags& flags, const engine::CreateRequest& request) {
   constexpr std::string_view kNoNetwork = "this build has no networking yet";
-  constexpr std::string_view kNoCloudImages = "this build has no cloud images yet";
   struct Unbuilt {
     bool given;
     std::string text;
     std::string_view why;
   };
-  const CreateFlags defaults;
   const std::vector<Unbuilt> all = {
       {request.nics > 0, fmt::format("--nics {}", request.nics), kNoNetwork},
       {!flags.network.empty(), "--network " + flags.network, kNoNetwork},
       {!flags.bridge.empty(), "--bridge " + flags.bridge, kNoNetwork},
-      {flags.windows, "--windows", kNoCloudImages},
-      {flags.cloud_user != defaults.cloud_user, "--user " + flags.cloud_user, kNoCloudImages},
-      {flags.password != defaults.password, "--password", kNoCloudImages},
   };
   for (const Unbuilt& one : all) {
     if (one.given) return fail(ErrorKind::kUnsupported, "{}: {}", one.text, one.why);
+  }
+  return {};
+}
+
+// Files that cloud-init in the guest is told of; each bounded, since it must fit on the NoCloud
+// disk.
+Result<void> read_guest_files(const CreateFlags& flags, engine::CreateRequest& request) {
+  constexpr std::size_t kLimit = std::size_t{16} << 20;
+  for (const std::string& file : flags.ssh_key_files) {
+    std::string text = COCOON_TRY(sys::read_file(file, kLimit), "--ssh-key");
+    auto keys = COCOON_TRY(cidata::parse_ssh_keys(text), "--ssh-key {}", file);
+    request.ssh_keys.insert(request.ssh_keys.end(), keys.begin(), keys.end());
+  }
+  if (!flags.user_data_file.empty()) {
+    request.user_data = COCOON_TRY(sys::read_file(flags.user_data_file, kLimit), "--user-data");
   }
   return {};
 }
@@ -129,7 +145,7 @@ std::vector<Flag> machine_flags(CreateFlags& flags) {
       {.name = "memory", .target = &flags.memory, .help = "guest memory", .value_name = "SIZE"},
       {.name = "storage",
        .target = &flags.storage,
-       .help = "size of the root disk",
+       .help = "size of the root disk (default 10G, or a cloud image's own size)",
        .value_name = "SIZE"},
       {.name = "backend",
        .target = &flags.backend,
@@ -198,19 +214,34 @@ std::vector<Flag> later_flags(CreateFlags& flags) {
        .value_name = "N"},
       {.name = "network", .target = &flags.network, .help = "CNI network", .value_name = "NAME"},
       {.name = "bridge", .target = &flags.bridge, .help = "host bridge", .value_name = "DEVICE"},
+  };
+}
+
+std::vector<Flag> disk_and_cloud_flags(CreateFlags& flags) {
+  return {
       {.name = "data-disk",
        .target = &flags.data_disks,
-       .help = "data disk: size=SIZE[,name=NAME,...]",
+       .help = "a data disk: size=SIZE[,name=,fstype=,mount=,directio=]",
        .value_name = "SPEC"},
       {.name = "user",
-       .target = &flags.cloud_user,
+       .target = &flags.request.guest_user,
        .help = "account that a cloud image makes",
        .value_name = "NAME"},
       {.name = "password",
-       .target = &flags.password,
+       .target = &flags.request.guest_password,
        .help = "password of that account",
        .value_name = "TEXT"},
-      {.name = "windows", .target = &flags.windows, .help = "a Windows guest"},
+      {.name = "ssh-key",
+       .target = &flags.ssh_key_files,
+       .help = "public keys that may log in as that account (authorized_keys)",
+       .value_name = "FILE",
+       .completes = Names::kFile},
+      {.name = "user-data",
+       .target = &flags.user_data_file,
+       .help = "cloud-init user-data of your own, merged with what cocoon tells the guest",
+       .value_name = "FILE",
+       .completes = Names::kFile},
+      {.name = "windows", .target = &flags.request.windows, .help = "a Windows guest"},
   };
 }
 
@@ -218,7 +249,7 @@ std::vector<Flag> later_flags(CreateFlags& flags) {
 
 std::vector<Flag> create_flag_table(CreateFlags& flags) {
   std::vector<Flag> table = machine_flags(flags);
-  for (auto* part : {&guest_flags, &later_flags}) {
+  for (auto* part : {&guest_flags, &disk_and_cloud_flags, &later_flags}) {
     for (Flag& flag : part(flags)) table.push_back(std::move(flag));
   }
   return table;
@@ -229,10 +260,14 @@ Result<engine::CreateRequest> make_request(const CreateFlags& flags, const Argum
   request.image = arguments.names[0];
   request.command = arguments.command;
   request.memory = COCOON_TRY(size_value("--memory", flags.memory));
-  request.storage = COCOON_TRY(size_value("--storage", flags.storage));
+  if (!flags.storage.empty()) {
+    request.storage = COCOON_TRY(size_value("--storage", flags.storage));
+  }
+  request.data_disks = COCOON_TRY(data_disk_values(flags.data_disks));
   COCOON_TRY(check_values(flags, request));
   request.backend = COCOON_TRY(choose_backend(flags));
   COCOON_TRY(check_built(flags, request));
+  COCOON_TRY(read_guest_files(flags, request));
   return request;
 }
 

@@ -13,18 +13,24 @@ namespace cocoon::cli {
 struct CreateFlags {
   engine::CreateRequest request;  // what is bound as it is
   std::string memory = "1G";
-  std::string storage = "10G";
+  std::string storage;  // not given: 10G, or a cloud image's own size where that is more
   std::string backend;
   bool firecracker = false;
   bool qemu = false;
-  // Parts of the original's command line that need what is not built yet.
   std::vector<std::string> data_disks;
+  std::vector<std::string> ssh_key_files;
+  std::string user_data_file;
+  // Parts of the original's command line that need what is not built yet.
   std::string network;
   std::string bridge;
-  std::string cloud_user = "root";
-  std::string password = "cocoon";
-  bool windows = false;
 };
+
+// More help for the commands that have these flags.
+inline constexpr const char* kCreateDetails =
+    "A data disk is size=SIZE[,name=NAME][,fstype=ext4|xfs|btrfs|none][,mount=DIR]\n"
+    "[,directio=on|off|auto]. NAME is its serial in the guest (data1, data2...); it is formatted "
+    "with\n"
+    "ext4 and mounted at /mnt/NAME unless said otherwise (mount= alone: not mounted).";
 
 std::vector<Flag> create_flag_table(CreateFlags& flags);
 

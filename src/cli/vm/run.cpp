@@ -35,6 +35,7 @@ Command vm_run_command() {
   command.path = "vm run";
   command.usage = "IMAGE";
   command.summary = "Create a VM and start it";
+  command.details = kCreateDetails;
   command.flags = create_flag_table(flags->create);
   command.flags.push_back(output_flag(&flags->format));
   command.min_names = command.max_names = 1;

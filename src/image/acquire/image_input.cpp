@@ -51,11 +51,8 @@ Result<PlainFile> spool(SourcePtr source, const std::string& label, const InputR
   return out;
 }
 
-Result<void> refuse_other_kinds(std::string_view head) {
+Result<void> refuse_empty(std::string_view head) {
   if (head.empty()) return fail(ErrorKind::kInvalid, "it is empty");
-  if (head.starts_with("QFI\xfb")) {
-    return fail(ErrorKind::kUnsupported, "a qcow2 disk image, not a container image");
-  }
   return {};
 }
 
@@ -64,7 +61,7 @@ Result<PlainFile> open_plain(const std::string& label, SourcePtr stream,
                              std::size_t index) {
   auto peeked = std::make_unique<PeekSource>(std::move(stream));
   std::string head(COCOON_TRY(peeked->peek(6)));
-  COCOON_TRY(refuse_other_kinds(head));
+  COCOON_TRY(refuse_empty(head));
   if (file && sniff_compression(head) == Compression::kNone) {
     return PlainFile{label, std::move(file), "", true};
   }
@@ -135,6 +132,30 @@ Result<ImageInput> open_layout_directory(const InputRequest& request) {
   return COCOON_TRY(read_oci_layout(container, request.name), "read {}", path.native());
 }
 
+Result<DiskKind> disk_kind_of(const PlainFile& plain) {
+  PeekSource peeked(plain.file->again());
+  return disk_kind(COCOON_TRY(peeked.peek(kDiskHeadBytes), "read {}", plain.label));
+}
+
+// The first file says what it is; the others continue it, as they are.
+Result<ImageInput> open_disk(PlainFile first, DiskKind kind,
+                             const std::vector<sys::fs::path>& files, const InputRequest& request) {
+  std::vector<SourcePtr> parts;
+  parts.push_back(first.file->again());
+  for (std::size_t i = 1; i < files.size(); ++i) {
+    parts.push_back(COCOON_TRY(FileSource::open(files[i]), "read {}", files[i].native()));
+  }
+  ImageInput input;
+  input.architecture = host_platform().architecture;
+  auto dir = request.work / "disk";  // of its own: a program without rights will work in it
+  COCOON_TRY(sys::make_dirs(dir, 0700));
+  input.disk = COCOON_TRY(copy_disk(std::make_unique<ConcatSource>(std::move(parts)), kind,
+                                    dir / "input", request.max_bytes),
+                          "read {}", first.label);
+  input.digest = "sha256:" + input.disk->digest;
+  return input;
+}
+
 bool names_directory(const sys::fs::path& path) {
   struct stat info {};
   return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
@@ -153,6 +174,8 @@ Result<ImageInput> open_image_input(const InputRequest& request) {
     COCOON_TRY(sys::check_cancelled());
     PlainFile plain =
         COCOON_TRY(open_plain_file(path, request, opened.size()), "read {}", path.native());
+    DiskKind kind = opened.empty() ? COCOON_TRY(disk_kind_of(plain)) : DiskKind::kNone;
+    if (kind != DiskKind::kNone) return open_disk(std::move(plain), kind, files, request);
     TarContents contents = COCOON_TRY(look_into_tar(*plain.file), "read {}", plain.label);
     plain.file = plain.file->again();
     if (contents.empty) {

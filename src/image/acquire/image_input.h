@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the user hands to `image import`, recognised by content (spec 02 §8, §17 B20): a docker-save
-// archive, an OCI image layout (archive or directory), or plain tars, one a layer; each plain, gzip
-// or zstd.
+// archive, an OCI image layout (archive or directory), plain tars, one a layer, or a whole disk;
+// each plain, gzip or zstd.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "image/acquire/byte_source.h"
+#include "image/acquire/disk_input.h"
 #include "image/acquire/documents.h"
 #include "model/config.h"
 #include "model/image.h"
@@ -28,11 +30,13 @@ struct LayerInput {
   std::function<Result<SourcePtr>()> open;  // the bytes as they stand there
 };
 
+// Either layers or a disk.
 struct ImageInput {
   std::string digest;  // the image's ID, "sha256:…"
   std::string architecture;
   model::ImageConfig config;
   std::vector<LayerInput> layers;  // bottom first
+  std::optional<DiskInput> disk;   // a cloud image
 };
 
 struct InputRequest {

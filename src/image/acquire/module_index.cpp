@@ -13,13 +13,13 @@ constexpr std::size_t kMostModules = 100'000;
 
 // Without them no guest comes up.
 constexpr std::array<std::string_view, 3> kEssential{"virtio_blk", "erofs", "overlay"};
-// For every guest, as far as the kernel has them: transports first.
+// For every guest, as far as the kernel has them. What reports a panic comes first: without it a
+// guest that panics would only reboot, again and again. Then the transports.
 constexpr std::array<std::string_view, 18> kAlways{
-    "virtio_pci",   "virtio_mmio",    "virtio_blk", "erofs",
-    "overlay",      "ext4",           "virtio_net", "virtio_balloon",
-    "virtio_rng",   "virtio_console", "vsock",      "vmw_vsock_virtio_transport",
-    "button",       "evdev",          "pvpanic",    "pvpanic_pci",
-    "pvpanic_mmio", "qemu_fw_cfg"};
+    "pvpanic",        "pvpanic_mmio", "pvpanic_pci",    "virtio_pci", "virtio_mmio",
+    "virtio_blk",     "erofs",        "overlay",        "ext4",       "virtio_net",
+    "virtio_balloon", "virtio_rng",   "virtio_console", "vsock",      "vmw_vsock_virtio_transport",
+    "button",         "evdev",        "qemu_fw_cfg"};
 // Loaded only where a disk of the VM has this file system.
 constexpr std::array<std::string_view, 2> kFileSystems{"xfs", "btrfs"};
 

@@ -22,6 +22,7 @@ namespace {
 using sys::FileLock;
 
 constexpr std::string_view kErofsSuffix = ".erofs";
+constexpr std::string_view kDiskSuffix = ".raw";
 
 // The lock, or nullopt when somebody holds it.
 Result<std::optional<FileLock>> try_lock(const store::fs::path& path) {
@@ -93,7 +94,9 @@ Result<std::map<std::string, std::string>> blob_candidates(store::Db& db,
   }
   for (const std::string& name : COCOON_TRY(sys::list_dir(paths.blobs()))) {
     std::string id = name;
-    if (id.ends_with(kErofsSuffix)) id.resize(id.size() - kErofsSuffix.size());
+    for (std::string_view suffix : {kErofsSuffix, kDiskSuffix}) {
+      if (id.ends_with(suffix)) id.resize(id.size() - suffix.size());
+    }
     if (!known.contains(id)) candidates[id] = "blobs/" + name;
   }
   for (const std::string& id : COCOON_TRY(sys::list_dir(paths.lock("blob", "").parent_path()))) {
@@ -124,7 +127,8 @@ Result<void> drop_dead_locks(const store::fs::path& dir) {
 }  // namespace
 
 std::string blob_file_name(std::string_view kind, std::string_view id) {
-  return fmt::format("blobs/{}{}", id, kind == "boot" ? "" : kErofsSuffix);
+  std::string_view suffix = kind == "boot" ? "" : kind == "disk" ? kDiskSuffix : kErofsSuffix;
+  return fmt::format("blobs/{}{}", id, suffix);
 }
 
 Result<sys::UniqueFd> lock_work_parent(const store::Paths& paths, bool exclusive) {

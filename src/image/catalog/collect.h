@@ -53,7 +53,8 @@ Result<sys::UniqueFd> lock_work_parent(const store::Paths& paths, bool exclusive
 // Gives a lock back that was held shared; its file goes unless somebody else holds it, too.
 void release_shared(sys::FileLock lock, const store::fs::path& path);
 
-// The file of a blob relative to the root directory; boot files have no suffix.
+// The file of a blob relative to the root directory: .erofs, .raw for a disk, boot
+// files have no suffix.
 std::string blob_file_name(std::string_view kind, std::string_view id);
 
 }  // namespace cocoon::image

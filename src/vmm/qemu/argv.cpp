@@ -29,9 +29,11 @@ void add_machine(Args& args, const model::Vm& vm, const Plan& plan, Accel accel,
                  const std::string& uuid) {
   add(args, "-name", vm.id);
   add(args, "-uuid", uuid);
+  std::string_view flash = vm.boot.firmware.empty() ? "" : ",pflash0=flash0,pflash1=flash1";
   add(args, "-machine",
-      plan.machine_type() +
-          ",memory-backend=ram0,usb=off,vmport=off,smbus=off,sata=off,dump-guest-core=off");
+      fmt::format("{},memory-backend=ram0,usb=off,vmport=off,smbus=off,sata=off,"
+                  "dump-guest-core=off{}",
+                  plan.machine_type(), flash));
   add(args, "-accel",
       accel == Accel::kKvm ? "kvm" : fmt::format("tcg,tb-size={}", kTranslationBuffer));
   add(args, "-cpu", plan.cpu(accel));
@@ -61,9 +63,25 @@ void add_control(Args& args) {
   add(args, "-serial", "chardev:con");
 }
 
+// The firmware in flash: its code, shared between VMs, and this VM's variables.
+void add_flash(Args& args, Launch& launch, const model::Vm& vm) {
+  nlohmann::ordered_json code{
+      {"driver", "file"}, {"filename", vm.boot.firmware}, {"read-only", true}, {"locking", "off"}};
+  nlohmann::ordered_json variables{{"driver", "file"}, {"filename", kVariablesFile}};
+  nlohmann::ordered_json flash0{
+      {"node-name", "flash0"}, {"driver", "raw"}, {"read-only", true}, {"file", std::move(code)}};
+  nlohmann::ordered_json flash1{
+      {"node-name", "flash1"}, {"driver", "raw"}, {"file", std::move(variables)}};
+  add(args, "-blockdev", flash0.dump());
+  add(args, "-blockdev", flash1.dump());
+  launch.files.push_back({vm.boot.firmware, false});
+  launch.files.push_back({kVariablesFile, true});
+}
+
 Result<void> add_boot(Args& args, Launch& launch, const model::Vm& vm) {
   if (!vm.boot.firmware.empty()) {
-    return fail(ErrorKind::kUnsupported, "the QEMU backend of this build boots no firmware");
+    add_flash(args, launch, vm);
+    return {};
   }
   if (vm.boot.kernel.empty()) return fail(ErrorKind::kInvalid, "the VM has no kernel");
   std::string cmdline = vm.boot.cmdline;
@@ -82,9 +100,19 @@ Result<void> add_boot(Args& args, Launch& launch, const model::Vm& vm) {
   return {};
 }
 
-std::string render_node(const model::Disk& disk, const DiskPlan& plan) {
+// The file below an overlay, named here: what the overlay's header says of it does not count.
+nlohmann::ordered_json render_backing(const model::Disk& disk) {
+  return {
+      {"driver", "raw"},
+      {"read-only", true},
+      {"file",
+       {{"driver", "file"}, {"filename", disk.backing}, {"read-only", true}, {"locking", "off"}}}};
+}
+
+std::string render_node(const model::Vm& vm, const model::Disk& disk, const DiskPlan& plan) {
   nlohmann::ordered_json file{{"driver", "file"}, {"filename", disk.path}};
-  nlohmann::ordered_json node{{"node-name", plan.node}, {"driver", "raw"}};
+  nlohmann::ordered_json node{{"node-name", plan.node},
+                              {"driver", disk.backing.empty() ? "raw" : "qcow2"}};
   if (disk.read_only) {
     node["read-only"] = true;
     file["read-only"] = true;
@@ -94,11 +122,12 @@ std::string render_node(const model::Disk& disk, const DiskPlan& plan) {
     node["discard"] = "unmap";
     file["discard"] = "unmap";
   }
-  if (disk.direct_io.value_or(false)) {
+  if (disk.direct_io.value_or(!disk.read_only && !vm.config.no_direct_io)) {
     node["cache"] = {{"direct", true}};
     file["cache"] = {{"direct", true}};
   }
   node["file"] = std::move(file);
+  if (!disk.backing.empty()) node["backing"] = render_backing(disk);
   return node.dump();
 }
 
@@ -124,13 +153,16 @@ Result<void> add_disks(Args& args, Launch& launch, const model::Vm& vm, const Pl
       return fail(ErrorKind::kCorrupt, "disk \"{}\", but the device plan has \"{}\"", disk.path,
                   place.path);
     }
-    add(args, "-blockdev", render_node(disk, place));
+    add(args, "-blockdev", render_node(vm, disk, place));
     std::string serial =
         disk.serial.empty() ? "" : fmt::format(",serial={}", escape_value(disk.serial));
+    bool boots = !vm.boot.firmware.empty() && disk.role == model::DiskRole::kCow;
     add(args, "-device",
         fmt::format("virtio-blk-pci,id=disk-{0},drive={0}{1},num-queues={2},queue-size={3},"
-                    "bus=pcie.0,addr={4:#x}",
-                    place.node, serial, place.queues, place.queue_size, place.slot));
+                    "bus=pcie.0,addr={4:#x}{5}",
+                    place.node, serial, place.queues, place.queue_size, place.slot,
+                    boots ? ",bootindex=0" : ""));
+    if (!disk.backing.empty()) launch.files.push_back({disk.backing, false});
     launch.files.push_back({disk.path, !disk.read_only});
   }
   return {};

@@ -158,6 +158,8 @@ Result<Capabilities> QemuBackend::capabilities() const {
                 out.version.to_string(), kOldest.major, kOldest.minor);
   }
   out.direct_boot = true;
+  out.uefi = true;
+  out.qcow2 = true;
   out.disk_serials = true;
   out.per_disk_direct_io = true;
   out.hotplug = true;
@@ -166,6 +168,17 @@ Result<Capabilities> QemuBackend::capabilities() const {
   out.max_disks = kFreeSlots;
   out.max_cpus = kMaxCpus;
   return out;
+}
+
+Result<Firmware> QemuBackend::firmware() const {
+  // The 4 MiB code needs the 4 MiB variables; without secure boot it needs no SMM (spec 06 §6).
+  Firmware firmware{"/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"};
+  for (const auto& file : {firmware.code, firmware.variables}) {
+    if (sys::exists(file)) continue;
+    return fail(ErrorKind::kUnsupported, "no UEFI firmware: {} is missing; the package ovmf has it",
+                file.native());
+  }
+  return firmware;
 }
 
 Result<model::DevicePlan> QemuBackend::plan_devices(const model::Vm& vm) const {

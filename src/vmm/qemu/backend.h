@@ -22,6 +22,7 @@ class QemuBackend : public Backend {
   std::string_view name() const override { return "qemu"; }
   std::string_view directory() const override { return "qemu"; }
   Result<Capabilities> capabilities() const override;
+  Result<Firmware> firmware() const override;
   Result<model::DevicePlan> plan_devices(const model::Vm& vm) const override;
   Result<Launch> plan_launch(const model::Vm& vm, Accel accel) const override;
   Result<void> finish_start(const model::Vm& vm, const RunningVmm& vmm,

@@ -182,6 +182,16 @@ TEST_F(VmLogs, AReaderThatHasSeenEnoughIsNoNews) {
   EXPECT_EQ(result.err, "");
 }
 
+// Has the process a descriptor of inotify(7)?
+bool has_inotify(pid_t pid) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(fmt::format("/proc/{}/fd", pid), error)) {
+    std::error_code gone;
+    if (fs::read_symlink(entry.path(), gone).native() == "anon_inode:inotify") return true;
+  }
+  return false;
+}
+
 class FollowVmLogs : public CliTest {
  protected:
   void SetUp() override {
@@ -212,7 +222,7 @@ TEST_F(FollowVmLogs, UntilTheVmEndsWithItsLastWords) {
   append("before\n");
   sys::Child child = follow({"vm", "logs", "--follow", "--tail=0", "web"});
   // --tail=0: nothing of before; wait until it watches.
-  std::this_thread::sleep_for(Milliseconds(300));
+  EXPECT_TRUE(eventually([&] { return has_inotify(child.pid()); }));
   append("one\n");
   EXPECT_TRUE(eventually([&] { return seen() == "one\n"; })) << seen();
   fs::rename(live_->log_dir() / "console.log", live_->log_dir() / "console.log.1");

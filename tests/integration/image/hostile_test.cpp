@@ -25,7 +25,7 @@ TEST_F(HostileInput, RefusesWhatIsNoImage) {
   expect_failure("", ErrorKind::kInvalid, "empty");
   expect_failure("hello, world", ErrorKind::kInvalid, "neither a tar archive");
   expect_failure(std::string(10240, '\0'), ErrorKind::kInvalid, "empty tar");
-  expect_failure("QFI\xfb 1234", ErrorKind::kUnsupported, "qcow2");
+  expect_failure("QFI\xfb 1234", ErrorKind::kCorrupt, "qcow2 header");
   expect_failure(gzip("hello"), ErrorKind::kInvalid, "neither a tar archive");
   expect_failure(std::string("\xfd"
                              "7zXZ\0 more",

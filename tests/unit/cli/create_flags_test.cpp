@@ -29,7 +29,9 @@ TEST(CreateFlags, DefaultsAreThoseOfTheSpec) {
   EXPECT_EQ(request->image, "image");
   EXPECT_EQ(request->cpu, 2);
   EXPECT_EQ(request->memory, std::int64_t{1} << 30);
-  EXPECT_EQ(request->storage, std::int64_t{10} << 30);
+  EXPECT_FALSE(request->storage);
+  EXPECT_EQ(request->guest_user, "root");
+  EXPECT_EQ(request->guest_password, "cocoon");
   EXPECT_EQ(request->nics, 0);
   EXPECT_EQ(request->backend, "");
   EXPECT_FALSE(request->entrypoint);
@@ -110,10 +112,20 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"Nics", {"--nics", "1"}, ErrorKind::kUnsupported, "--nics 1"},
         Refusal{"Network", {"--network", "n"}, ErrorKind::kUnsupported, "--network n"},
         Refusal{"Bridge", {"--bridge", "br0"}, ErrorKind::kUnsupported, "--bridge br0"},
-        Refusal{"DataDisk", {"--data-disk", "size=1G"}, ErrorKind::kUnsupported, "--data-disk"},
-        Refusal{"CloudUser", {"--user", "me"}, ErrorKind::kUnsupported, "--user me"},
-        Refusal{"CloudPassword", {"--password", "pw"}, ErrorKind::kUnsupported, "--password"},
-        Refusal{"Windows", {"--windows"}, ErrorKind::kUnsupported, "--windows"}),
+        Refusal{"DataDisk",
+                {"--data-disk", "size=1"},
+                ErrorKind::kInvalid,
+                "--data-disk size=1: size=1: below the minimum of 16MiB"},
+        Refusal{"DataDisks",
+                {"--data-disk", "size=1G,name=a", "--data-disk", "size=1G,name=a"},
+                ErrorKind::kInvalid,
+                "--data-disk: name=a: two data disks have this name"},
+        // Data disks come before the name.
+        Refusal{"DataDiskFirst",
+                {"--name", "!", "--data-disk", "size=1G,x=y"},
+                ErrorKind::kInvalid,
+                "--data-disk"},
+        Refusal{"SshKey", {"--ssh-key", "/nonexistent"}, ErrorKind::kSystem, "--ssh-key"}),
     [](const auto& one) { return std::string(one.param.label); });
 
 TEST(CreateFlags, PasswordIsNeverInAMessage) {

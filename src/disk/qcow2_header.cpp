@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "disk/qcow2_header.h"
+
+#include "base/units.h"
+
+namespace cocoon::disk {
+namespace {
+
+constexpr std::size_t kLengthOfV2 = 72;
+constexpr std::size_t kLeastLengthOfV3 = 104;
+constexpr std::uint64_t kDirty = 1;
+constexpr std::uint64_t kCorruptBit = 2;
+constexpr std::uint64_t kExternalData = 4;
+constexpr std::uint64_t kCompressionType = 8;
+constexpr std::uint64_t kExtensionEnd = 0;
+constexpr std::uint64_t kBackingFormat = 0xE2792ACA;
+constexpr std::uint64_t kDataFileName = 0x44415441;
+constexpr std::uint64_t kEncryptionHeader = 0x0537be77;
+
+// Big-endian fields at fixed places. Past the end reads as 0; the lengths are checked first.
+class Fields {
+ public:
+  explicit Fields(std::string_view bytes) : bytes_(bytes) {}
+  std::uint64_t u32(std::size_t at) const { return number(at, 4); }
+  std::uint64_t u64(std::size_t at) const { return number(at, 8); }
+  std::size_t size() const { return bytes_.size(); }
+
+ private:
+  std::uint64_t number(std::size_t at, std::size_t width) const {
+    std::uint64_t value = 0;
+    for (std::size_t i = at; i < at + width && i < bytes_.size(); ++i) {
+      value = value << 8 | static_cast<unsigned char>(bytes_[i]);
+    }
+    return value;
+  }
+  std::string_view bytes_;
+};
+
+Failure corrupt(std::string_view what) {
+  return fail(ErrorKind::kCorrupt, "qcow2 header: {}", what);
+}
+Failure refused(std::string_view what) {
+  return fail(ErrorKind::kUnsupported, "qcow2 image {}", what);
+}
+
+Result<void> check_features(std::uint64_t features) {
+  if ((features & kExternalData) != 0) return refused("with an external data file");
+  if ((features & kCorruptBit) != 0) return refused("that is marked as corrupt");
+  if ((features & kDirty) != 0) return refused("that was not closed; run qemu-img check -r all");
+  if ((features & ~kCompressionType) != 0) {
+    return refused(fmt::format("with unknown incompatible features {:#x}", features));
+  }
+  return {};
+}
+
+// The extensions lie between the header and the end of the first cluster.
+Result<void> check_extensions(const Fields& head, std::size_t at, std::size_t end) {
+  while (at + 8 <= end) {
+    if (at + 8 > head.size()) return corrupt("extensions that do not end");
+    std::uint64_t type = head.u32(at);
+    std::uint64_t length = head.u32(at + 4);
+    if (type == kExtensionEnd) return {};
+    if (type == kBackingFormat) return refused("with the format of a backing file");
+    if (type == kDataFileName) return refused("with the name of a data file");
+    if (type == kEncryptionHeader) return refused("that is encrypted");
+    if (length > end - at - 8) return corrupt("an extension that leaves the first cluster");
+    at += 8 + (static_cast<std::size_t>(length) + 7) / 8 * 8;
+  }
+  return {};
+}
+
+// The fields that both versions have.
+Result<Qcow2Info> check_common(const Fields& head) {
+  Qcow2Info info;
+  info.version = static_cast<int>(head.u32(4));
+  if (head.u32(4) != 2 && head.u32(4) != 3) {
+    return corrupt(fmt::format("version {}", head.u32(4)));
+  }
+  if (head.u64(8) != 0 || head.u32(16) != 0) return refused("with a backing file");
+  if (head.u32(20) < 9 || head.u32(20) > 21) {
+    return corrupt(fmt::format("clusters of 2^{} bytes", head.u32(20)));
+  }
+  std::uint64_t size = head.u64(24);
+  if (size == 0) return corrupt("a disk of 0 bytes");
+  if (size > static_cast<std::uint64_t>(kMaxVirtualBytes)) {
+    return refused(
+        fmt::format("of {} bytes; at most {} are taken", size, bytes_size(kMaxVirtualBytes)));
+  }
+  info.virtual_size = static_cast<std::int64_t>(size);
+  if (head.u32(32) != 0) return refused("that is encrypted");
+  if (head.u32(60) != 0) return refused("with internal snapshots");
+  return info;
+}
+
+}  // namespace
+
+Result<Qcow2Info> check_qcow2(std::string_view head) {
+  if (!head.starts_with(kQcow2Magic)) return corrupt("not there");
+  Fields fields(head);
+  if (head.size() < kLengthOfV2) return corrupt("cut off");
+  Qcow2Info info = COCOON_TRY(check_common(fields));
+  std::size_t length = kLengthOfV2;
+  std::size_t cluster = std::size_t{1} << fields.u32(20);
+  if (info.version == 3) {
+    if (head.size() < kLeastLengthOfV3) return corrupt("cut off");
+    COCOON_TRY(check_features(fields.u64(72)));
+    std::uint64_t said = fields.u32(100);
+    if (said < kLeastLengthOfV3 || said % 8 != 0 || said > cluster) {
+      return corrupt(fmt::format("a length of {}", said));
+    }
+    length = static_cast<std::size_t>(said);
+  }
+  COCOON_TRY(check_extensions(fields, length, cluster));
+  return info;
+}
+
+}  // namespace cocoon::disk

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/disk_plan.h"
+
+#include "base/units.h"
+#include "engine/boot_json.h"
+#include "engine/run_spec.h"
+#include "vmm/launch.h"
+
+namespace cocoon::engine {
+namespace {
+
+constexpr std::int64_t kDefaultStorage = 10 * kGiB;
+
+void add_layer(model::Vm& vm, Links& links, const image::BlobFile& blob, const std::string& name,
+               const std::string& serial) {
+  model::Disk disk;
+  disk.path = name;
+  disk.read_only = true;
+  disk.serial = serial;
+  disk.role = model::DiskRole::kLayer;
+  disk.blob = blob.id;
+  vm.disks.push_back(disk);
+  links.links.push_back({blob.path, name});
+  links.blobs.push_back(blob.id);
+}
+
+void add_data_disks(model::Vm& vm, const CreateRequest& request) {
+  for (const model::DataDiskSpec& spec : request.data_disks) {
+    vm.disks.push_back(model::data_disk(spec));
+  }
+}
+
+std::int64_t whole_pages(std::int64_t bytes) { return bytes / 4096 * 4096; }
+
+Result<Links> plan_container(Ports& ports, const CreateRequest& request,
+                             const image::BootSource& source, model::Vm& vm) {
+  Links links;
+  for (std::size_t i = 0; i < source.disks.size(); ++i) {
+    add_layer(vm, links, source.disks[i], fmt::format("layer{}.erofs", i), layer_serial(i));
+  }
+  vm.boot.kernel = vmm::kKernelFile;
+  vm.boot.initrd = vmm::kInitrdFile;
+  if (source.kernel && source.initrd && request.kernel.empty()) {
+    links.links.push_back({source.kernel->path, vm.boot.kernel});
+    links.links.push_back({source.initrd->path, vm.boot.initrd});
+    links.blobs.insert(links.blobs.end(), {source.kernel->id, source.initrd->id});
+  } else {
+    auto kernel = COCOON_TRY(image::kernel_source(ports.db, ports.paths, request.kernel),
+                             "image \"{}\" has no kernel of its own", request.image);
+    vm.boot.boot_kit = true;
+    vm.boot.kernel_id = kernel.named.kernel.id;
+    links.links.push_back({kernel.kernel, vm.boot.kernel});
+    if (kernel.modules) add_layer(vm, links, *kernel.modules, "modules.erofs", kModulesSerial);
+    vm.run = COCOON_TRY(resolve_run(request, source.image.config));
+  }
+  model::Disk cow;
+  cow.path = kCowFile;
+  cow.serial = kCowSerial;
+  cow.role = model::DiskRole::kCow;
+  vm.disks.push_back(cow);
+  vm.config.storage = whole_pages(request.storage.value_or(kDefaultStorage));
+  add_data_disks(vm, request);
+  return links;
+}
+
+Result<Links> plan_cloud_image(const CreateRequest& request, const image::BootSource& source,
+                               model::Vm& vm) {
+  if (source.disks.size() != 1) {
+    return fail(ErrorKind::kCorrupt, "cloud image \"{}\" has {} disks", source.image.name,
+                source.disks.size());
+  }
+  const image::BlobFile& base = source.disks[0];
+  vm.config.storage = whole_pages(request.storage.value_or(std::max(kDefaultStorage, base.size)));
+  if (vm.config.storage < base.size) {
+    return fail(ErrorKind::kInvalid, "--storage {} is below the {} of image \"{}\"",
+                bytes_size(vm.config.storage), bytes_size(base.size), source.image.name);
+  }
+  vm.boot.firmware = vmm::kFirmwareFile;
+  model::Disk overlay;
+  overlay.path = kOverlayFile;
+  overlay.role = model::DiskRole::kCow;
+  overlay.backing = kBaseFile;
+  overlay.blob = base.id;
+  vm.disks.push_back(overlay);
+  add_data_disks(vm, request);
+  if (!request.windows) {
+    model::Disk seed;
+    seed.path = kSeedFile;
+    seed.read_only = true;
+    seed.role = model::DiskRole::kCidata;
+    vm.disks.push_back(seed);
+  }
+  Links links;
+  links.links.push_back({base.path, kBaseFile});
+  links.blobs.push_back(base.id);
+  return links;
+}
+
+}  // namespace
+
+Result<Links> plan_disks(Ports& ports, const CreateRequest& request,
+                         const image::BootSource& source, model::Vm& vm) {
+  if (source.image.type == model::kCloudImage) return plan_cloud_image(request, source, vm);
+  return plan_container(ports, request, source, vm);
+}
+
+}  // namespace cocoon::engine

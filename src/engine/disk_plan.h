@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Boot files and disks of a new VM, in attach order (design §9). The one place that decides the
+// order: layers, module tree, root disk, data disks; for a cloud image overlay, data disks, NoCloud
+// disk.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/create_request.h"
+#include "engine/ports.h"
+#include "image/catalog/catalog.h"
+#include "model/vm.h"
+
+namespace cocoon::engine {
+
+// What has to be linked into the VM directory.
+struct Links {
+  struct Link {
+    store::fs::path file;
+    std::string name;
+  };
+  std::vector<Link> links;
+  std::vector<std::string> blobs;  // to pin
+};
+
+// Names in the VM directory (design §5).
+inline constexpr const char* kCowFile = "cow.raw";
+inline constexpr const char* kOverlayFile = "overlay.qcow2";
+inline constexpr const char* kBaseFile = "base.raw";
+inline constexpr const char* kSeedFile = "cidata.img";
+
+// Fills in the VM's disks, boot configuration, what runs in it and the size of its root disk. Makes
+// nothing. kNotFound: a kernel is needed and there is none; kInvalid: --storage below the size of a
+// cloud image.
+Result<Links> plan_disks(Ports& ports, const CreateRequest& request,
+                         const image::BootSource& source, model::Vm& vm);
+
+}  // namespace cocoon::engine

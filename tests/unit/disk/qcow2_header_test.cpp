@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "disk/qcow2_header.h"
+
+#include <functional>
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace cocoon::disk {
+namespace {
+
+constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+
+void put(std::string& bytes, std::size_t at, std::uint64_t value, std::size_t width) {
+  if (bytes.size() < at + width) bytes.resize(at + width, '\0');
+  for (std::size_t i = 0; i < width; ++i) {
+    bytes[at + i] = static_cast<char>(value >> (8 * (width - 1 - i)));
+  }
+}
+
+// A header as qemu-img writes it, with clusters of 64 KiB.
+std::string header(int version) {
+  std::string bytes("QFI\xfb", 4);
+  bytes.resize(512, '\0');
+  put(bytes, 4, static_cast<std::uint64_t>(version), 4);
+  put(bytes, 20, 16, 4);
+  put(bytes, 24, 3 * kGiB, 8);
+  if (version == 3) put(bytes, 100, 104, 4);
+  return bytes;
+}
+
+TEST(CheckQcow2, TakesBothVersions) {
+  for (int version : {2, 3}) {
+    auto info = check_qcow2(header(version));
+    ASSERT_TRUE(info) << info.error().to_string();
+    EXPECT_EQ(info->version, version);
+    EXPECT_EQ(info->virtual_size, static_cast<std::int64_t>(3 * kGiB));
+  }
+}
+
+TEST(CheckQcow2, TakesHarmlessExtensions) {
+  std::string bytes = header(3);
+  put(bytes, 104, 0x6803f857, 4);  // feature names
+  put(bytes, 108, 5, 4);           // padded to 8
+  put(bytes, 120, 0x12345678, 4);  // unknown
+  put(bytes, 124, 0, 4);
+  EXPECT_TRUE(check_qcow2(bytes));
+  put(bytes, 72, 8, 8);  // a compression type is said
+  EXPECT_TRUE(check_qcow2(bytes));
+}
+
+struct Bad {
+  const char* what;
+  int version;
+  std::function<void(std::string&)> change;
+  ErrorKind kind;
+  const char* says;
+};
+
+TEST(CheckQcow2, RefusesWhatNamesOtherFilesOrIsBroken) {
+  auto set = [](std::size_t at, std::uint64_t value, std::size_t width) {
+    return [=](std::string& bytes) { put(bytes, at, value, width); };
+  };
+  auto extension = [](std::uint64_t type, std::uint64_t length) {
+    return [=](std::string& bytes) {
+      put(bytes, 104, type, 4);
+      put(bytes, 108, length, 4);
+    };
+  };
+  const Bad all[] = {
+      {"backing offset", 2, set(8, 512, 8), ErrorKind::kUnsupported, "with a backing file"},
+      {"backing offset", 3, set(8, 512, 8), ErrorKind::kUnsupported, "with a backing file"},
+      {"backing size", 3, set(16, 9, 4), ErrorKind::kUnsupported, "with a backing file"},
+      {"version 1", 2, set(4, 1, 4), ErrorKind::kCorrupt, "version 1"},
+      {"version 4", 2, set(4, 4, 4), ErrorKind::kCorrupt, "version 4"},
+      {"small clusters", 3, set(20, 8, 4), ErrorKind::kCorrupt, "clusters of 2^8"},
+      {"huge clusters", 3, set(20, 64, 4), ErrorKind::kCorrupt, "clusters of 2^64"},
+      {"no size", 3, set(24, 0, 8), ErrorKind::kCorrupt, "0 bytes"},
+      {"1 PiB", 3, set(24, std::uint64_t{1} << 50, 8), ErrorKind::kUnsupported, "at most 2TiB"},
+      {"negative size", 3, set(24, ~std::uint64_t{0}, 8), ErrorKind::kUnsupported, "at most"},
+      {"encrypted", 2, set(32, 1, 4), ErrorKind::kUnsupported, "encrypted"},
+      {"luks", 3, set(32, 2, 4), ErrorKind::kUnsupported, "encrypted"},
+      {"snapshots", 3, set(60, 1, 4), ErrorKind::kUnsupported, "internal snapshots"},
+      {"external data", 3, set(72, 4, 8), ErrorKind::kUnsupported, "external data file"},
+      {"dirty", 3, set(72, 1, 8), ErrorKind::kUnsupported, "not closed"},
+      {"corrupt bit", 3, set(72, 2, 8), ErrorKind::kUnsupported, "marked as corrupt"},
+      {"unknown feature", 3, set(72, std::uint64_t{1} << 40, 8), ErrorKind::kUnsupported,
+       "unknown incompatible features"},
+      {"short header", 3, set(100, 72, 4), ErrorKind::kCorrupt, "a length of 72"},
+      {"odd header", 3, set(100, 105, 4), ErrorKind::kCorrupt, "a length of 105"},
+      {"long header", 3, set(100, 0x80000000, 4), ErrorKind::kCorrupt, "a length of"},
+      {"backing format", 3, extension(0xE2792ACA, 3), ErrorKind::kUnsupported, "backing file"},
+      {"data file name", 3, extension(0x44415441, 8), ErrorKind::kUnsupported, "data file"},
+      {"LUKS header", 3, extension(0x0537be77, 16), ErrorKind::kUnsupported, "encrypted"},
+      {"endless extension", 3, extension(0x1, 0xffffffff), ErrorKind::kCorrupt, "leaves"},
+  };
+  for (const Bad& bad : all) {
+    std::string bytes = header(bad.version);
+    bad.change(bytes);
+    auto info = check_qcow2(bytes);
+    ASSERT_FALSE(info) << bad.what;
+    EXPECT_EQ(info.error().kind, bad.kind) << bad.what;
+    EXPECT_NE(info.error().to_string().find(bad.says), std::string::npos)
+        << bad.what << ": " << info.error().to_string();
+  }
+}
+
+TEST(CheckQcow2, FindsAForbiddenExtensionBehindOthers) {
+  std::string bytes = header(3);
+  put(bytes, 104, 0x6803f857, 4);
+  put(bytes, 108, 48, 4);
+  put(bytes, 160, 0x44415441, 4);
+  put(bytes, 164, 4, 4);
+  EXPECT_FALSE(check_qcow2(bytes));
+}
+
+TEST(CheckQcow2, NeverTrustsAShortFile) {
+  std::string bytes = header(3);
+  put(bytes, 104, 0x6803f857, 4);
+  put(bytes, 108, 8, 4);
+  bytes.resize(112);
+  EXPECT_FALSE(check_qcow2(bytes));  // the list of extensions does not end
+  for (std::size_t size = 0; size < 104; ++size) {
+    EXPECT_FALSE(check_qcow2(header(3).substr(0, size))) << size;
+  }
+  EXPECT_FALSE(check_qcow2("not a qcow2 image at all"));
+}
+
+}  // namespace
+}  // namespace cocoon::disk
