@@ -3,6 +3,8 @@
 
 #include <sched.h>
 
+#include <algorithm>
+
 #include "base/clock.h"
 #include "base/id.h"
 #include "engine/firmware.h"
@@ -93,17 +95,29 @@ Result<void> check_guest(const CreateRequest& request, const model::Image& image
 }
 
 // A guest that boots a disk needs firmware and an overlay in qcow2 (design decision 7).
-Result<void> check_firmware_boot(const vmm::Backend& backend, const model::Vm& vm) {
-  vmm::Capabilities able = COCOON_TRY(backend.capabilities());
+Result<void> check_firmware_boot(const vmm::Backend& backend, const vmm::Capabilities& able,
+                                 const model::Image& image, const model::Vm& vm) {
+  if (image.type != model::kCloudImage) return {};
   if (!able.uefi || !able.qcow2) {
-    return fail(ErrorKind::kUnsupported, "{} boots no cloud images; use --backend qemu",
-                backend.name());
+    return fail(ErrorKind::kUnsupported,
+                "image \"{}\" is a cloud image, and {} has no {}; use --backend qemu", image.name,
+                backend.name(),
+                able.uefi ? "qcow2 disks (capability qcow2)" : "UEFI firmware (capability uefi)");
   }
   if (vm.config.windows && !able.windows) {
     return fail(ErrorKind::kUnsupported, "{} runs no Windows guests; they need Cloud Hypervisor",
                 backend.name());
   }
   return {};
+}
+
+// Wishes that this VMM cannot fulfil and that change nothing a guest relies on: said once.
+void note_wishes(Ports& ports, const CreateRequest& request, const vmm::Backend& backend,
+                 const vmm::Capabilities& able) {
+  if (able.per_disk_direct_io) return;
+  bool asked = std::any_of(request.data_disks.begin(), request.data_disks.end(),
+                           [](const auto& disk) { return disk.direct_io.has_value(); });
+  if (asked) ports.note(fmt::format("{} has no direct I/O: directio= is ignored", backend.name()));
 }
 
 Result<model::Vm> plan_vm(Ports& ports, const CreateRequest& request,
@@ -179,9 +193,11 @@ Result<Planned> plan_create(Ports& ports, const CreateRequest& request) {
   model::Vm& vm = planned.vm;
   vm = COCOON_TRY(plan_vm(ports, request, source));
   vm.hypervisor = backend_name;
-  planned.links = COCOON_TRY(plan_disks(ports, request, source, vm));
+  auto able = COCOON_TRY(planned.backend->capabilities(), "create vm \"{}\"", vm.config.name);
+  COCOON_TRY(check_firmware_boot(*planned.backend, able, source.image, vm), "create vm \"{}\"",
+             vm.config.name);
+  planned.links = COCOON_TRY(plan_disks(ports, request, source, able, vm));
   if (!vm.boot.firmware.empty()) {
-    COCOON_TRY(check_firmware_boot(*planned.backend, vm), "create vm \"{}\"", vm.config.name);
     planned.firmware = COCOON_TRY(planned.backend->firmware(), "create vm \"{}\"", vm.config.name);
   }
   // Its values are checked now, before anything is made.
