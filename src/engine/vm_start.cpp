@@ -76,7 +76,7 @@ Result<vmm::Launch> prepare(Ports& ports, const vmm::Backend& backend, model::Vm
   return launch;
 }
 
-Result<ShimConfig> shim_config(Ports& ports, const model::Vm& vm, vmm::Launch launch,
+Result<ShimConfig> shim_config(Ports& ports, const model::Vm& vm, const vmm::Launch& launch,
                                std::vector<gid_t> groups) {
   ShimConfig config;
   config.id = vm.id;
@@ -89,7 +89,7 @@ Result<ShimConfig> shim_config(Ports& ports, const model::Vm& vm, vmm::Launch la
   config.nonce = vm.nonce;
   config.cgroup = COCOON_TRY(sys::make_cgroup(vm.id));
   config.shim_cgroup = COCOON_TRY(sys::make_cgroup(kShimCgroup));
-  config.launch = std::move(launch);
+  config.launch = launch;
   return config;
 }
 
@@ -99,7 +99,7 @@ std::uint64_t size_of(const store::fs::path& path) {
 }
 
 Result<void> boot(Ports& ports, const vmm::Backend& backend, const model::Vm& vm,
-                  std::uint64_t log_offset) {
+                  const vmm::Launch& launch, std::uint64_t log_offset) {
   sys::UniqueFd dirfd = COCOON_TRY(sys::open_dir(vm_dir(ports, vm)));
   vmm::RunningVmm running;
   running.vm_dir = dirfd.get();
@@ -108,7 +108,7 @@ Result<void> boot(Ports& ports, const vmm::Backend& backend, const model::Vm& vm
   if (handle) running.handle = &*handle;
   running.log = vm_log_dir(ports, vm) / "vmm.log";
   running.log_offset = log_offset;
-  return backend.finish_start(vm, running, deadline_in(kStartLimit));
+  return backend.finish_start(launch, running, deadline_in(kStartLimit));
 }
 
 // Everything from the launch to a running guest; undone by the caller's Rollback on failure.
@@ -123,12 +123,12 @@ Result<void> bring_up(Ports& ports, const vmm::Backend& backend, model::Vm& vm, 
     return remove_memory(ports, vm);
   });
   vmm::Launch launch = COCOON_TRY(prepare(ports, backend, vm, choice.accel));
-  auto config = COCOON_TRY(shim_config(ports, vm, std::move(launch), choice.groups));
+  auto config = COCOON_TRY(shim_config(ports, vm, launch, choice.groups));
   COCOON_TRY(sys::check_cancelled());
   std::uint64_t log_offset = size_of(vm_log_dir(ports, vm) / "vmm.log");
   sys::ProcessRef process = COCOON_TRY(launch_shim(config), "start the VMM");
   vm.vmm = {process.pid, process.start_time, config.boot_id};
-  return boot(ports, backend, vm, log_offset);
+  return boot(ports, backend, vm, launch, log_offset);
 }
 
 // Brings the VM up and commits its row; after a failure nothing of the start is there any more.

@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 namespace cocoon::vmm {
 
 // Names in the VM directory that every backend shares (design §5). A VMM is only ever told names
@@ -21,6 +23,14 @@ inline constexpr const char* kSocketDir = "sock";
 struct LaunchFile {
   std::string name;       // relative to the VM directory
   bool writable = false;  // the VMM opens it for writing, so it has to belong to the VMM's uid
+};
+
+// One call to a VMM's HTTP API.
+struct ApiCall {
+  std::string method;           // "PUT"
+  std::string path;             // "/api/v1/vm.create"
+  nlohmann::ordered_json body;  // null: none is sent
+  bool operator==(const ApiCall&) const = default;
 };
 
 struct Launch {
@@ -38,6 +48,9 @@ struct Launch {
   std::vector<std::string> lock_files;
   // A guest reboot ends the process, and a guest power-off does not; else the other way round.
   bool ends_by_reboot = false;
+  // What is said to the VMM once it listens, in this order; the last one starts the guest. Empty
+  // for a VMM that is told everything by its arguments.
+  std::vector<ApiCall> calls;
 };
 
 }  // namespace cocoon::vmm
