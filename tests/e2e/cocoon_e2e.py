@@ -48,15 +48,18 @@ FAILURE, USAGE, NOT_FOUND, CONFLICT, UNSUPPORTED, INTERRUPTED = 1, 2, 3, 4, 5, 1
 
 
 def wait_for(what, predicate, seconds=30.0, every=0.05):
-    """Polls until predicate() is true and returns its value; AssertionError after the deadline."""
+    """Polls until predicate() is true and returns its value; AssertionError after the deadline.
+    A predicate that takes long, as commands do on an emulated machine, gets a rest as long as it."""
     end = time.monotonic() + seconds * SLOW
     while True:
+        asked = time.monotonic()
         value = predicate()
         if value:
             return value
-        if time.monotonic() >= end:
+        now = time.monotonic()
+        if now >= end:
             raise AssertionError(f"waited {seconds * SLOW:.0f} s in vain for {what}")
-        time.sleep(every)
+        time.sleep(max(every, now - asked))
 
 
 class Result:
