@@ -11,6 +11,7 @@
 #include "engine/rollback.h"
 #include "engine/seed.h"
 #include "engine/uids.h"
+#include "engine/vm_accel.h"
 #include "engine/vm_files.h"
 #include "image/catalog/catalog.h"
 #include "model/vm_name.h"
@@ -96,11 +97,13 @@ Result<void> check_guest(const CreateRequest& request, const model::Image& image
 Result<void> check_firmware_boot(const vmm::Backend& backend, const model::Vm& vm) {
   vmm::Capabilities able = COCOON_TRY(backend.capabilities());
   if (!able.uefi || !able.qcow2) {
-    return fail(ErrorKind::kUnsupported, "{} boots no cloud images; use --backend qemu",
+    return fail(ErrorKind::kUnsupported,
+                "{} boots no cloud images (capabilities uefi, qcow2); use --backend qemu",
                 backend.name());
   }
   if (vm.config.windows && !able.windows) {
-    return fail(ErrorKind::kUnsupported, "{} runs no Windows guests; they need Cloud Hypervisor",
+    return fail(ErrorKind::kUnsupported,
+                "{} runs no Windows guests (capability windows); they need Cloud Hypervisor",
                 backend.name());
   }
   return {};
@@ -172,10 +175,12 @@ Result<void> make_files(Ports& ports, const CreateRequest& request, const model:
 Result<Planned> plan_create(Ports& ports, const CreateRequest& request) {
   COCOON_TRY(check_values(request));
   Planned planned;
-  std::string backend_name = COCOON_TRY(vmm::select_backend(request.backend, ports.config));
-  planned.backend = COCOON_TRY(vmm::make_backend(backend_name, ports.config));
   auto source = COCOON_TRY(image::boot_source(ports.db, ports.paths, request.image));
   COCOON_TRY(check_guest(request, source.image));
+  vmm::BackendNeeds needs{source.image.type == model::kCloudImage, request.windows};
+  std::string backend_name = COCOON_TRY(vmm::select_backend(
+      request.backend, ports.config, needs, [&ports] { return is_kvm_usable(ports); }));
+  planned.backend = COCOON_TRY(vmm::make_backend(backend_name, ports.config));
   model::Vm& vm = planned.vm;
   vm = COCOON_TRY(plan_vm(ports, request, source));
   vm.hypervisor = backend_name;
@@ -190,13 +195,15 @@ Result<Planned> plan_create(Ports& ports, const CreateRequest& request) {
   vm.device_plan =
       COCOON_TRY(planned.backend->plan_devices(vm), "create vm \"{}\"", vm.config.name);
   // Pure: what the VMM could never be told is an error now, not at the first start.
-  planned.launch = COCOON_TRY(planned.backend->plan_launch(vm, vmm::Accel::kTcg),
-                              "create vm \"{}\"", vm.config.name);
+  auto accel = COCOON_TRY(planning_accel(*planned.backend), "create vm \"{}\"", vm.config.name);
+  planned.launch =
+      COCOON_TRY(planned.backend->plan_launch(vm, accel), "create vm \"{}\"", vm.config.name);
   return planned;
 }
 
 Result<model::Vm> create_vm(Ports& ports, const CreateRequest& request) {
   Planned planned = COCOON_TRY(plan_create(ports, request));
+  COCOON_TRY(check_accel(ports, *planned.backend), "create vm \"{}\"", planned.vm.config.name);
   COCOON_TRY(check_layout(ports));
   model::Vm& vm = planned.vm;
   auto lock = COCOON_TRY(lock_vm(ports, vm.id, "create"));

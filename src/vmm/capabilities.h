@@ -5,6 +5,9 @@
 
 #include <compare>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace cocoon::vmm {
 
@@ -34,9 +37,19 @@ struct Capabilities {
   bool hotplug = false;             // the device plan has room for disks and NICs added at run time
   bool reboot_in_place = false;     // a guest reboot keeps the VMM process
   bool needs_kvm = false;           // no software emulation
+  bool landlock = false;            // the VMM confines itself to its directory
   GracefulStop graceful_stop = GracefulStop::kNone;
   int max_disks = 0;  // all roles together, from the device plan that would be launched, no NIC
   int max_cpus = 0;
 };
+
+// "power_button", …
+std::string_view graceful_stop_name(GracefulStop stop);
+
+// Every yes-or-no capability with its name as JSON has it: "direct_boot", …
+std::vector<std::pair<std::string_view, bool>> capability_flags(const Capabilities& able);
+
+// "version 53.0.0: direct_boot, uefi, …; up to 26 disks and 255 vCPUs", for people.
+std::string describe(const Capabilities& able);
 
 }  // namespace cocoon::vmm
