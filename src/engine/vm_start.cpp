@@ -3,8 +3,6 @@
 
 #include <sys/stat.h>
 
-#include <cstdlib>
-
 #include "base/id.h"
 #include "base/text.h"
 #include "engine/locks.h"
@@ -12,6 +10,7 @@
 #include "engine/rollback.h"
 #include "engine/shim_control.h"
 #include "engine/uids.h"
+#include "engine/vm_accel.h"
 #include "engine/vm_files.h"
 #include "engine/vm_view.h"
 #include "store/vm_rows.h"
@@ -112,8 +111,8 @@ Result<void> boot(Ports& ports, const vmm::Backend& backend, const model::Vm& vm
 }
 
 // Everything from the launch to a running guest; undone by the caller's Rollback on failure.
-Result<void> bring_up(Ports& ports, const vmm::Backend& backend, model::Vm& vm, Rollback& undo) {
-  auto choice = COCOON_TRY(choose_accel(ports, vm));
+Result<void> bring_up(Ports& ports, const vmm::Backend& backend, const vmm::AccelChoice& choice,
+                      model::Vm& vm, Rollback& undo) {
   vm.accel = vmm::accel_name(choice.accel);
   vm.nonce = COCOON_TRY(random_hex(16));
   undo.add("remove the start's files", [&ports, vm]() -> Result<void> {
@@ -132,9 +131,10 @@ Result<void> bring_up(Ports& ports, const vmm::Backend& backend, model::Vm& vm, 
 }
 
 // Brings the VM up and commits its row; after a failure nothing of the start is there any more.
-Result<void> run_or_undo(Ports& ports, const vmm::Backend& backend, model::Vm& vm) {
+Result<void> run_or_undo(Ports& ports, const vmm::Backend& backend, const vmm::AccelChoice& choice,
+                         model::Vm& vm) {
   Rollback undo;
-  COCOON_TRY(bring_up(ports, backend, vm, undo));
+  COCOON_TRY(bring_up(ports, backend, choice, vm, undo));
   vm.state = model::VmState::kRunning;
   vm.first_booted = true;
   vm.exit_code.reset();
@@ -161,26 +161,18 @@ void record_failure(Ports& ports, model::Vm before, const Error& error) {
 
 }  // namespace
 
-Result<vmm::AccelChoice> choose_accel(Ports& ports, const model::Vm& vm) {
-  const char* wanted = std::getenv("COCOON_ACCEL");
-  vmm::AccelRequest request;
-  request.override_text = wanted == nullptr ? "" : wanted;
-  request.run_dir = ports.paths.run();
-  request.uid = vm.uid;
-  auto choice = COCOON_TRY(vmm::choose_accel(request));
-  if (!choice.note.empty() && choice.fresh) ports.note(choice.note);
-  return choice;
-}
-
 Result<model::Vm> start_vm(Ports& ports, const std::string& id) {
   auto lock = COCOON_TRY(lock_vm(ports, id, "start"));
   model::Vm before = COCOON_TRY(settle_locked(ports, id));
   if (before.state == model::VmState::kRunning) return before;
   auto backend = COCOON_TRY(vmm::make_backend(before.hypervisor, ports.config));
+  // Refused before anything is done, the row included.
+  auto choice =
+      COCOON_TRY(choose_accel(ports, *backend, before), "start vm \"{}\"", before.config.name);
   model::Vm vm = before;
   vm.op = op_of("start");
   COCOON_TRY(store_vm(ports, vm), "start vm \"{}\"", vm.config.name);
-  auto up = run_or_undo(ports, *backend, vm);
+  auto up = run_or_undo(ports, *backend, choice, vm);
   if (up) return vm;
   record_failure(ports, before, up.error());
   return pass(std::move(up).error(), fmt::format("start vm \"{}\"", before.config.name));

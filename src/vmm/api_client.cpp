@@ -28,7 +28,9 @@ Result<sys::HttpResponse> ApiClient::exchange_once(const ApiCall& call, const st
 }
 
 Result<sys::HttpResponse> ApiClient::exchange(const ApiCall& call, Deadline deadline) {
-  std::string text = call.body.is_null() ? std::string() : call.body.dump();
+  std::string text = call.body.is_null()
+                         ? std::string()
+                         : call.body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   const std::string* body = call.body.is_null() ? nullptr : &text;
   int attempts = 0;
   while (true) {
@@ -58,6 +60,16 @@ Result<nlohmann::json> ApiClient::call(const ApiCall& call, Deadline deadline) {
   }
   if (response.body.empty()) return nlohmann::json();
   return COCOON_TRY(parse_untrusted_json(response.body), "{} {}", call.method, call.path);
+}
+
+Result<void> make_calls(const std::vector<ApiCall>& calls, const RunningVmm& vmm,
+                        const VmmDoor& door, Deadline deadline) {
+  ApiClient client(vmm, door);
+  for (const ApiCall& call : calls) {
+    auto answer = client.call(call, deadline);
+    if (!answer) return explain_failed_start(vmm, door.program, std::move(answer).error());
+  }
+  return {};
 }
 
 }  // namespace cocoon::vmm

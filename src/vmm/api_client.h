@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -39,5 +40,10 @@ class [[nodiscard]] ApiClient {
   VmmDoor door_;
   std::optional<sys::HttpClient> connection_;
 };
+
+// The calls of a launch, one after the other, from a VMM that may not listen yet to a guest that
+// runs. Errors as call(), with what the VMM wrote to its log.
+Result<void> make_calls(const std::vector<ApiCall>& calls, const RunningVmm& vmm,
+                        const VmmDoor& door, Deadline deadline);
 
 }  // namespace cocoon::vmm

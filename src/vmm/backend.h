@@ -10,6 +10,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -87,10 +88,19 @@ class Backend {
 // kUnsupported for one that this build does not contain. Starts nothing and looks at nothing.
 Result<std::unique_ptr<Backend>> make_backend(std::string_view name, const model::Config& config);
 
+// What a new VM asks of its backend.
+struct BackendNeeds {
+  bool firmware = false;  // it boots a disk through UEFI
+  bool windows = false;
+};
+
 // The name of the backend for a new VM: `requested` (--fc, --qemu, --backend; empty: not given)
 // over config.hypervisor over config.use_firecracker over auto. "auto", also when it is requested:
-// Cloud Hypervisor where this build contains it, its binary is found and KVM is usable, else QEMU.
-// Errors as make_backend.
-Result<std::string> select_backend(std::string_view requested, const model::Config& config);
+// Cloud Hypervisor where it is installed, new enough, has the firmware if one is needed, and
+// `kvm_usable` (called only then) says yes; else QEMU, but never for Windows. Errors as
+// make_backend.
+Result<std::string> select_backend(std::string_view requested, const model::Config& config,
+                                   const BackendNeeds& needs,
+                                   const std::function<bool()>& kvm_usable);
 
 }  // namespace cocoon::vmm

@@ -61,7 +61,8 @@ Result<void> check_oldest(const std::string& path, const Version& found, const V
               found.to_string(), oldest.major, oldest.minor);
 }
 
-Result<Version> parse_version_line(std::string_view line, std::string_view lead) {
+Result<Version> parse_version_line(std::string_view line, std::string_view lead,
+                                   std::size_t least) {
   std::string_view quote = line.substr(0, std::min(line.size(), kMaxQuote));
   if (!line.starts_with(lead)) {
     return fail(ErrorKind::kUnsupported, "\"{}\" does not begin with \"{}\"", quote, lead);
@@ -72,7 +73,8 @@ Result<Version> parse_version_line(std::string_view line, std::string_view lead)
   });
   auto parts = split(rest.substr(0, static_cast<std::size_t>(end - rest.begin())), '.');
   std::array<int, 3> numbers{};
-  for (std::size_t index = 0; index < numbers.size(); ++index) {
+  for (std::size_t index = 0; index < std::min(numbers.size(), std::max(parts.size(), least));
+       ++index) {
     auto number = index < parts.size() ? parse_decimal(parts[index]) : std::nullopt;
     if (!number || *number > 9999) {
       return fail(ErrorKind::kUnsupported, "no version number in \"{}\"", quote);

@@ -31,8 +31,9 @@ Result<Version> installed_version(const std::string& path, const std::filesystem
 // kUnsupported: `found` is older than `oldest`, said with the program's path.
 Result<void> check_oldest(const std::string& path, const Version& found, const Version& oldest);
 
-// Reads "7.2.22…" after `lead` at the beginning of `line`; three numbers, what follows them is
-// free. kUnsupported for any other text.
-Result<Version> parse_version_line(std::string_view line, std::string_view lead);
+// Reads "7.2.22…" after `lead` at the beginning of `line`; what follows the numbers is free. Of the
+// three numbers at least `least` must be there. kUnsupported for any other text.
+Result<Version> parse_version_line(std::string_view line, std::string_view lead,
+                                   std::size_t least = 3);
 
 }  // namespace cocoon::vmm

@@ -51,6 +51,7 @@ struct Launch {
   // What is said to the VMM once it listens, in this order; the last one starts the guest. Empty
   // for a VMM that is told everything by its arguments.
   std::vector<ApiCall> calls;
+  std::string api_socket;  // where they go, relative to the VM directory; empty: nowhere
 };
 
 }  // namespace cocoon::vmm

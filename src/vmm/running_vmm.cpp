@@ -87,9 +87,10 @@ Failure explain_failed_start(const RunningVmm& vmm, std::string_view program, Er
     auto ended = has_ended(vmm, kCallLimit);
     if (ended && *ended) return died(vmm, program);
   }
-  if (error.kind == ErrorKind::kTimeout || broken) {
+  if (error.kind == ErrorKind::kTimeout || error.kind == ErrorKind::kVmm || broken) {
     std::string words = last_words(vmm);
-    if (!words.empty()) error.cause += fmt::format(" ({} said: {})", program, words);
+    bool said = words.empty() || error.cause.find(words) != std::string::npos;
+    if (!said) error.cause += fmt::format(" ({} said: {})", program, words);
   }
   return pass(std::move(error), fmt::format("start {}", program));
 }

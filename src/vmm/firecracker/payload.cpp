@@ -100,6 +100,7 @@ Result<Launch> render_launch(const model::Vm& vm, const Plan& plan, const HostFa
                  "--level", "Warning"};
   launch.env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"};
   launch.sockets = {kApiSocket, kVsockSocket};
+  launch.api_socket = kApiSocket;
   launch.ends_by_reboot = true;
   // Small pages: a memory image of huge ones could not be loaded again.
   put(launch, "/machine-config",
