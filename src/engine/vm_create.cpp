@@ -3,6 +3,8 @@
 
 #include <sched.h>
 
+#include <algorithm>
+
 #include "base/clock.h"
 #include "base/id.h"
 #include "engine/firmware.h"
@@ -94,12 +96,14 @@ Result<void> check_guest(const CreateRequest& request, const model::Image& image
 }
 
 // A guest that boots a disk needs firmware and an overlay in qcow2 (design decision 7).
-Result<void> check_firmware_boot(const vmm::Backend& backend, const model::Vm& vm) {
-  vmm::Capabilities able = COCOON_TRY(backend.capabilities());
+Result<void> check_firmware_boot(const vmm::Backend& backend, const vmm::Capabilities& able,
+                                 const model::Image& image, const model::Vm& vm) {
+  if (image.type != model::kCloudImage) return {};
   if (!able.uefi || !able.qcow2) {
     return fail(ErrorKind::kUnsupported,
-                "{} boots no cloud images (capabilities uefi, qcow2); use --backend qemu",
-                backend.name());
+                "image \"{}\" is a cloud image, and {} has no {}; use --backend qemu", image.name,
+                backend.name(),
+                able.uefi ? "qcow2 disks (capability qcow2)" : "UEFI firmware (capability uefi)");
   }
   if (vm.config.windows && !able.windows) {
     return fail(ErrorKind::kUnsupported,
@@ -107,6 +111,15 @@ Result<void> check_firmware_boot(const vmm::Backend& backend, const model::Vm& v
                 backend.name());
   }
   return {};
+}
+
+// Wishes that this VMM cannot fulfil and that change nothing a guest relies on: said once.
+void note_wishes(Ports& ports, const CreateRequest& request, const vmm::Backend& backend,
+                 const vmm::Capabilities& able) {
+  if (able.per_disk_direct_io) return;
+  bool asked = std::any_of(request.data_disks.begin(), request.data_disks.end(),
+                           [](const auto& disk) { return disk.direct_io.has_value(); });
+  if (asked) ports.note(fmt::format("{} has no direct I/O: directio= is ignored", backend.name()));
 }
 
 Result<model::Vm> plan_vm(Ports& ports, const CreateRequest& request,
@@ -184,9 +197,11 @@ Result<Planned> plan_create(Ports& ports, const CreateRequest& request) {
   model::Vm& vm = planned.vm;
   vm = COCOON_TRY(plan_vm(ports, request, source));
   vm.hypervisor = backend_name;
-  planned.links = COCOON_TRY(plan_disks(ports, request, source, vm));
+  auto able = COCOON_TRY(planned.backend->capabilities(), "create vm \"{}\"", vm.config.name);
+  COCOON_TRY(check_firmware_boot(*planned.backend, able, source.image, vm), "create vm \"{}\"",
+             vm.config.name);
+  planned.links = COCOON_TRY(plan_disks(ports, request, source, able, vm));
   if (!vm.boot.firmware.empty()) {
-    COCOON_TRY(check_firmware_boot(*planned.backend, vm), "create vm \"{}\"", vm.config.name);
     planned.firmware = COCOON_TRY(planned.backend->firmware(), "create vm \"{}\"", vm.config.name);
   }
   // Its values are checked now, before anything is made.
@@ -195,9 +210,8 @@ Result<Planned> plan_create(Ports& ports, const CreateRequest& request) {
   vm.device_plan =
       COCOON_TRY(planned.backend->plan_devices(vm), "create vm \"{}\"", vm.config.name);
   // Pure: what the VMM could never be told is an error now, not at the first start.
-  auto accel = COCOON_TRY(planning_accel(*planned.backend), "create vm \"{}\"", vm.config.name);
-  planned.launch =
-      COCOON_TRY(planned.backend->plan_launch(vm, accel), "create vm \"{}\"", vm.config.name);
+  planned.launch = COCOON_TRY(planned.backend->plan_launch(vm, planning_accel(able)),
+                              "create vm \"{}\"", vm.config.name);
   return planned;
 }
 

@@ -67,7 +67,8 @@ Result<vmm::Launch> prepare(Ports& ports, const vmm::Backend& backend, model::Vm
   COCOON_TRY(sys::remove_file(ports.paths.exit_file(vm.id)));
   COCOON_TRY(sys::make_dirs(ports.paths.exits(), 0700));
   COCOON_TRY(sys::make_dirs(vm_log_dir(ports, vm), 0700));
-  if (vm.boot.boot_kit) COCOON_TRY(make_initrd(ports, vm));
+  auto able = COCOON_TRY(backend.capabilities());
+  if (vm.boot.boot_kit) COCOON_TRY(make_initrd(ports, vm, able.ends_by_reboot));
   vmm::Launch launch = COCOON_TRY(backend.plan_launch(as_host_can(ports, vm), accel));
   if (launch.memory_file_bytes > 0) COCOON_TRY(make_memory(ports, vm, launch.memory_file_bytes));
   COCOON_TRY(remove_sockets(vm_dir(ports, vm), launch));

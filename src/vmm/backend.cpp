@@ -2,6 +2,7 @@
 #include "vmm/backend.h"
 
 #include "vmm/cloud_hypervisor/backend.h"
+#include "vmm/firecracker/backend.h"
 #include "vmm/qemu/backend.h"
 
 namespace cocoon::vmm {
@@ -36,7 +37,8 @@ Result<std::unique_ptr<Backend>> make_backend(std::string_view name, const model
         std::make_unique<cloud_hypervisor::CloudHypervisorBackend>(config));
   }
   if (name == kFirecracker) {
-    return fail(ErrorKind::kUnsupported, "this build has no {} backend", name);
+    return std::unique_ptr<Backend>(
+        std::make_unique<firecracker::FirecrackerBackend>(config.fc_binary, config.run_dir));
   }
   return fail(ErrorKind::kInvalid,
               "unknown hypervisor \"{}\" (cloud-hypervisor, firecracker or qemu)", name);

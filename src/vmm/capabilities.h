@@ -37,6 +37,9 @@ struct Capabilities {
   bool hotplug = false;             // the device plan has room for disks and NICs added at run time
   bool reboot_in_place = false;     // a guest reboot keeps the VMM process
   bool needs_kvm = false;           // no software emulation
+  bool needs_vmlinux = false;       // boots no compressed kernel
+  bool prefers_vmlinux = false;     // takes an unpacked kernel where there is one
+  bool ends_by_reboot = false;      // a guest has to reboot to end its VMM, not to power off
   bool landlock = false;            // the VMM confines itself to its directory
   GracefulStop graceful_stop = GracefulStop::kNone;
   int max_disks = 0;  // all roles together, from the device plan that would be launched, no NIC

@@ -44,6 +44,10 @@ struct Launch {
   // Bytes of guest memory in the file `memory` (or what it links to): sparse, this size, owned by
   // the VMM's uid, 0600. 0: the backend needs no such file.
   std::int64_t memory_file_bytes = 0;
+  // Disks that the launcher locks for the VMM, because it locks none itself (design §5).
+  std::vector<std::string> lock_files;
+  // A guest reboot ends the process, and a guest power-off does not; else the other way round.
+  bool ends_by_reboot = false;
   // What is said to the VMM once it listens, in this order; the last one starts the guest. Empty
   // for a VMM that is told everything by its arguments.
   std::vector<ApiCall> calls;

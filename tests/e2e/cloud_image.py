@@ -195,4 +195,4 @@ class CloudFiles(StoreTest):
 
 
 if __name__ == "__main__":
-    cocoon_e2e.main(needs=("root", "qemu"))
+    cocoon_e2e.main(needs=("root", "vmm"))

@@ -3,13 +3,14 @@
 
 A suite is a unittest file that ends with ``cocoon_e2e.main()``. It gets, from the environment:
 
-COCOON_BIN        the program under test (required)
-COCOON_CACHE      where test assets and the suites' working directories live
-COCOON_TEST_SLOW  factor on every deadline, for slow machines and sanitizer builds (default 1)
-COCOON_TEST_FULL  1: everything, else a sample where a suite says so
+COCOON_BIN           the program under test (required)
+COCOON_CACHE         where test assets and the suites' working directories live
+COCOON_TEST_SLOW     factor on every deadline, for slow machines and sanitizer builds (default 1)
+COCOON_TEST_FULL     1: everything, else a sample where a suite says so
+COCOON_TEST_BACKEND  the hypervisor to run on (default qemu); see backends.py
 
 Exit status: 0 all passed, 1 something failed, 77 nothing failed and something was skipped (the
-reasons are printed).
+reasons are printed). A test of what the backend cannot do is named, but is no reason for 77.
 """
 
 import json
@@ -24,6 +25,7 @@ import time
 import unittest
 from pathlib import Path
 
+import backends
 import census
 
 BIN = os.environ.get("COCOON_BIN", "")
@@ -35,6 +37,9 @@ FULL = os.environ.get("COCOON_TEST_FULL") == "1"
 
 # A guest under software emulation is up in 2 to 5 s; a busy host may need several times that.
 BOOT_SECONDS = 60
+# Settings of the machine, not of a test; everything else of ours is kept from the program.
+PASSED_ON = ("COCOON_ACCEL", "COCOON_QEMU_BINARY", "COCOON_CH_BINARY", "COCOON_FC_BINARY",
+             "COCOON_CH_FIRMWARE")
 # Guests of the suites are small; the memory is the least that cocoon accepts.
 SMALL = ("--cpu", "1", "--memory", "512M", "--nics", "0")
 
@@ -43,15 +48,18 @@ FAILURE, USAGE, NOT_FOUND, CONFLICT, UNSUPPORTED, INTERRUPTED = 1, 2, 3, 4, 5, 1
 
 
 def wait_for(what, predicate, seconds=30.0, every=0.05):
-    """Polls until predicate() is true and returns its value; AssertionError after the deadline."""
+    """Polls until predicate() is true and returns its value; AssertionError after the deadline.
+    A predicate that takes long, as commands do on an emulated machine, gets a rest as long as it."""
     end = time.monotonic() + seconds * SLOW
     while True:
+        asked = time.monotonic()
         value = predicate()
         if value:
             return value
-        if time.monotonic() >= end:
+        now = time.monotonic()
+        if now >= end:
             raise AssertionError(f"waited {seconds * SLOW:.0f} s in vain for {what}")
-        time.sleep(every)
+        time.sleep(max(every, now - asked))
 
 
 class Result:
@@ -95,12 +103,12 @@ class Cocoon:
                 "--log-dir", str(self.log)]
         if self.config is not None:
             argv += ["--config", str(self.config)]
-        return argv + [str(a) for a in args]
+        return argv + [str(a) for a in backends.chosen(args)]
 
     @staticmethod
     def environment(extra=None):
         env = {k: v for k, v in os.environ.items()
-               if not k.startswith("COCOON_") or k in ("COCOON_ACCEL", "COCOON_QEMU_BINARY")}
+               if not k.startswith("COCOON_") or k in PASSED_ON}
         env["LC_ALL"] = "C.UTF-8"
         env.update(extra or {})
         return env
@@ -176,11 +184,11 @@ class Cocoon:
         return seen
 
     def vm_dir(self, vm_id):
-        return self.run_dir / "qemu" / vm_id
+        return self.run_dir / backends.DIRECTORY / vm_id
 
     def console_text(self, vm_id):
         """All that is kept of the guest's console, oldest first (console.log.1 is newer than .2)."""
-        folder = self.log / "qemu" / vm_id
+        folder = self.log / backends.DIRECTORY / vm_id
         files = sorted(folder.glob("console.log*"),
                        key=lambda p: -int(p.suffix[1:]) if p.suffix[1:].isdigit() else 1)
         return "".join(text(p.read_bytes()) for p in files)
@@ -237,7 +245,7 @@ class Cocoon:
         parts = []
         if self.root.exists():
             parts.append(str(self.run("vm", "list", seconds=30)))
-        for folder in sorted(self.log.glob("qemu/*")):
+        for folder in sorted(self.log.glob("*/*")):
             parts.append(str(self.run("vm", "inspect", folder.name, seconds=30)))
             for file in sorted(folder.iterdir()):
                 parts.append(f"--- {file}\n{text(file.read_bytes()[-12000:])}")
@@ -260,11 +268,14 @@ class StoreTest(unittest.TestCase):
     kernel = "kernel-small"   # asset to import as the default kernel; None: none
     images = ("busybox",)     # assets to import under their own names
     config = None             # content of the config file
+    capabilities = ()         # what the backend must have for any of these tests
 
     maxDiff = None
 
     @classmethod
     def setUpClass(cls):
+        for capability in cls.capabilities:
+            cls.need(capability)
         base = make_base(Path(sys.argv[0]).stem)
         cls.addClassCleanup(census.destroy, base)
         cls.c = Cocoon(base, cls.config)
@@ -274,6 +285,12 @@ class StoreTest(unittest.TestCase):
             cls.c.import_image(image)
         cls.addClassCleanup(cls.check_end)
         cls.rows = cls.c.census.rows()
+
+    @staticmethod
+    def need(capability):
+        """Skips the test on a backend that cannot do that."""
+        if backends.lack(capability):
+            raise unittest.SkipTest(backends.lack(capability))
 
     @classmethod
     def check_end(cls):
@@ -321,9 +338,8 @@ def missing_requirement(needs):
     """The reason why this machine cannot run the suite, or None."""
     if "root" in needs and os.geteuid() != 0:
         return "not root"
-    if "qemu" in needs and not (os.environ.get("COCOON_QEMU_BINARY")
-                                or shutil.which("qemu-system-x86_64")):
-        return "no qemu-system-x86_64; scripts/setup run installs it"
+    if "vmm" in needs and backends.missing_program():
+        return backends.missing_program()
     if "assets" in needs and not ((ASSETS / "kernel-small" / ".complete").exists()
                                   and (IMAGES / "own-kernel.tar").exists()):
         return f"no test assets in {ASSETS}; scripts/test-assets builds them"
@@ -345,7 +361,7 @@ class NamedResult(unittest.TextTestResult):
         self.stream.flush()
 
 
-def main(needs=("root", "qemu", "mkfs.erofs", "assets")):
+def main(needs=("root", "vmm", "mkfs.erofs", "assets")):
     if not BIN:
         sys.exit("COCOON_BIN must name the program under test")
     # ctest ends a suite that takes too long with SIGTERM; clean-up has to run then as well.
@@ -362,4 +378,4 @@ def main(needs=("root", "qemu", "mkfs.erofs", "assets")):
         sys.exit(1)
     if result.testsRun == 0:
         sys.exit("no test ran")
-    sys.exit(77 if result.skipped else 0)
+    sys.exit(77 if any(backends.LACKS not in reason for _, reason in result.skipped) else 0)

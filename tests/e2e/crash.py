@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 on the VMM and on the shim, and guests that cannot come up."""
 
+import fcntl
 import os
 import signal
+import struct
 import time
+from pathlib import Path
 
 import census
 import cocoon_e2e
 from cocoon_e2e import StoreTest, wait_for
 from terminal import Terminal
+
+# A struct flock: write lock, from the start to the end of the file.
+WHOLE_FILE = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 
 
 class Killed(StoreTest):
@@ -125,9 +131,28 @@ class CannotBoot(StoreTest):
     def test_missing_root_disk(self):
         vm = self.c.create_vm("--name", "lost", "busybox")
         os.unlink(next(d["path"] for d in vm["storage_configs"] if d["role"] == "cow"))
-        self.c.fails(cocoon_e2e.FAILURE, "vm", "start", "lost", says="cow.raw")
-        self.assertEqual(self.c.state("lost"), "error")
+        self.assert_refused("lost", "cow.raw")
+
+    def assert_refused(self, name, says):
+        """The start fails with one line that says what is wrong, and leaves no process."""
+        self.c.fails(cocoon_e2e.FAILURE, "vm", "start", name, says=says)
+        self.assertEqual(self.c.state(name), "error")
         self.assertEqual([str(p) for p in census.processes_of(self.c.base)], [])
+
+    def test_missing_kernel(self):
+        vm = self.c.create_vm("--name", "kernelless", "busybox")
+        os.unlink(self.c.vm_dir(vm["id"]) / "kernel")
+        self.assert_refused("kernelless", r"(?i)kernel\b.*No such file")
+
+    def test_locked_disk(self):
+        self.c.create_vm("--name", "locked", "--data-disk", "size=64M,name=db", "busybox", "--", "/bin/true")
+        for role in ("cow", "data"):
+            path = next(d["path"] for d in self.c.inspect("locked")["storage_configs"] if d["role"] == role)
+            with self.subTest(role=role), open(path, "r+b") as file:
+                fcntl.fcntl(file, fcntl.F_OFD_SETLK, WHOLE_FILE)
+                self.assert_refused("locked", f"(?i){Path(path).stem}.*lock")
+        self.c.ok("vm", "start", "locked")
+        self.assertEqual(self.c.wait_state("locked", "stopped")["exit_code"], 0)
 
 
 if __name__ == "__main__":
