@@ -114,12 +114,13 @@ Result<void> check_firmware_boot(const vmm::Backend& backend, const vmm::Capabil
 }
 
 // Wishes that this VMM cannot fulfil and that change nothing a guest relies on: said once.
-void note_wishes(Ports& ports, const CreateRequest& request, const vmm::Backend& backend,
-                 const vmm::Capabilities& able) {
-  if (able.per_disk_direct_io) return;
+Result<void> note_wishes(Ports& ports, const CreateRequest& request, const vmm::Backend& backend) {
+  auto able = COCOON_TRY(backend.capabilities());
+  if (able.per_disk_direct_io) return {};
   bool asked = std::any_of(request.data_disks.begin(), request.data_disks.end(),
                            [](const auto& disk) { return disk.direct_io.has_value(); });
   if (asked) ports.note(fmt::format("{} has no direct I/O: directio= is ignored", backend.name()));
+  return {};
 }
 
 Result<model::Vm> plan_vm(Ports& ports, const CreateRequest& request,
@@ -219,6 +220,7 @@ Result<model::Vm> create_vm(Ports& ports, const CreateRequest& request) {
   Planned planned = COCOON_TRY(plan_create(ports, request));
   COCOON_TRY(check_accel(ports, *planned.backend), "create vm \"{}\"", planned.vm.config.name);
   COCOON_TRY(check_layout(ports));
+  COCOON_TRY(note_wishes(ports, request, *planned.backend));
   model::Vm& vm = planned.vm;
   auto lock = COCOON_TRY(lock_vm(ports, vm.id, "create"));
   Rollback undo_lock;

@@ -150,7 +150,7 @@ class Child {
       whole.l_whence = SEEK_SET;
       if (::fcntl(fd, F_OFD_SETLK, &whole) == 0) continue;
       if (errno != EAGAIN && errno != EACCES) fail(step.view(), errno);
-      step.add(": in use by another process");
+      step.add(": locked by another process");
       static_cast<void>(write_all(errors_, step.view()));
       ::_exit(127);
     }

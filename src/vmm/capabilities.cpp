@@ -21,11 +21,18 @@ std::string_view graceful_stop_name(GracefulStop stop) {
 }
 
 std::vector<std::pair<std::string_view, bool>> capability_flags(const Capabilities& able) {
-  return {{"direct_boot", able.direct_boot},   {"uefi", able.uefi},
-          {"windows", able.windows},           {"qcow2", able.qcow2},
-          {"disk_serials", able.disk_serials}, {"per_disk_direct_io", able.per_disk_direct_io},
-          {"hotplug", able.hotplug},           {"reboot_in_place", able.reboot_in_place},
-          {"needs_kvm", able.needs_kvm},       {"landlock", able.landlock}};
+  return {{"direct_boot", able.direct_boot},
+          {"uefi", able.uefi},
+          {"windows", able.windows},
+          {"qcow2", able.qcow2},
+          {"disk_serials", able.disk_serials},
+          {"per_disk_direct_io", able.per_disk_direct_io},
+          {"hotplug", able.hotplug},
+          {"reboot_in_place", able.reboot_in_place},
+          {"needs_kvm", able.needs_kvm},
+          {"landlock", able.landlock},
+          {"needs_vmlinux", able.needs_vmlinux},
+          {"ends_by_reboot", able.ends_by_reboot}};
 }
 
 std::string describe(const Capabilities& able) {

@@ -8,6 +8,7 @@ import re
 import struct
 import subprocess
 
+import backends
 import cocoon_e2e
 from cocoon_e2e import FAILURE, SMALL, UNSUPPORTED, USAGE, StoreTest, wait_for
 from terminal import Terminal
@@ -19,10 +20,13 @@ BOOT = 600   # seconds: under software emulation a whole distribution takes minu
 class CloudImage(StoreTest):
     kernel = None
     images = ()
+    capabilities = ("uefi",)
 
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        if backends.missing_firmware():
+            raise cocoon_e2e.unittest.SkipTest(backends.missing_firmware())
         if not IMAGE.exists():
             raise cocoon_e2e.unittest.SkipTest(f"no {IMAGE}; scripts/test-cloud-image builds it")
         cls.c.import_image("debian", IMAGE)

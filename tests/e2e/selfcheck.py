@@ -9,6 +9,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import backends
 import census
 import cocoon_e2e
 from cocoon_e2e import Cocoon, wait_for
@@ -263,6 +264,25 @@ class SourceChecks(unittest.TestCase):
             run = self.run_script("lint", "--no-format")
             self.assertEqual(run.returncode, 0, f"{name}: {run.stdout}")
             file.unlink()
+
+
+class BackendChoice(unittest.TestCase):
+    def test_only_commands_that_choose_get_one(self):
+        flag = ("--backend", backends.NAME)
+        for args, wanted in (
+                (("vm", "run", "busybox"), ("vm", "run", *flag, "busybox")),
+                (("vm", "create", "b", "--", "--fc"), ("vm", "create", *flag, "b", "--", "--fc")),
+                (("vm", "debug", "--backend", "qemu", "b"), ("vm", "debug", "--backend", "qemu", "b")),
+                (("vm", "start", "x"), ("vm", "start", "x")), (("gc",), ("gc",)), ((), ())):
+            self.assertEqual(backends.chosen(args), wanted)
+
+    def test_a_skip_names_the_capability(self):
+        self.addCleanup(setattr, backends, "NAME", backends.NAME)
+        backends.NAME = "firecracker"
+        with self.assertRaisesRegex(unittest.SkipTest, "^firecracker lacks the capability uefi$"):
+            cocoon_e2e.StoreTest.need("uefi")
+        backends.NAME = "qemu"
+        cocoon_e2e.StoreTest.need("uefi")
 
 
 if __name__ == "__main__":

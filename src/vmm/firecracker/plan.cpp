@@ -35,9 +35,9 @@ Result<void> check_abilities(const model::Vm& vm) {
 Result<void> check_limits(const model::Vm& vm) {
   if (vm.disks.size() > kMaxDisks) {
     return fail(ErrorKind::kUnsupported,
-                "{} disks and {} fixed devices are {}, but a Firecracker guest has places for {} "
-                "virtio devices",
-                vm.disks.size(), kFixedDevices, vm.disks.size() + kFixedDevices, kMaxDevices);
+                "{} disks, but a Firecracker guest has places for {} ({} virtio devices in all, {} "
+                "of them fixed)",
+                vm.disks.size(), kMaxDisks, kMaxDevices, kFixedDevices);
   }
   if (vm.config.cpu < 1 || vm.config.cpu > kMaxCpus) {
     return fail(ErrorKind::kUnsupported, "{} vCPUs, but a Firecracker guest has 1 to {}",

@@ -243,7 +243,7 @@ TEST_F(LaunchTest, LockedOrMissingDiskIsNamed) {
   const int lock = take_disk_lock(disk);
   ASSERT_GE(lock, 0);
   EXPECT_EQ(launch({"idle"}, {{"lock", "cow.raw"}}).report,
-            "error lock cow.raw: in use by another process");
+            "error lock cow.raw: locked by another process");
   EXPECT_FALSE(fs::exists(vm_dir_ / "vmm"));
   ::close(lock);
   EXPECT_TRUE(launch({"exit:0"}, {{"lock", "cow.raw"}}).report.starts_with("started "));

@@ -24,7 +24,7 @@ class Recording {
   };
 
   explicit Recording(const std::string& file) {
-    std::ifstream in(std::string(COCOON_FIXTURE_DIR) + "/api/" + file);
+    std::ifstream in(std::string(COCOON_FIXTURES_DIR) + "/api/" + file);
     EXPECT_TRUE(in) << file;
     for (std::string line; std::getline(in, line);) take(line);
     for (Exchange& exchange : exchanges_) finish(exchange);

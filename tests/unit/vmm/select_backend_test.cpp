@@ -83,6 +83,8 @@ TEST_F(SelectBackend, PrefersTheFlagOverTheConfiguration) {
   EXPECT_EQ(select("qemu"), "qemu");
   EXPECT_EQ(select(""), "cloud-hypervisor");
   EXPECT_EQ(select("auto", {}, no), "qemu");
+  config_.hypervisor.clear();
+  EXPECT_EQ(select(""), "firecracker");
 }
 
 TEST_F(SelectBackend, RefusesAnUnknownName) {
