@@ -44,12 +44,12 @@ void add_disk(json& out, const model::Disk& disk, std::size_t index,
 std::string layer_serial(std::size_t index) { return fmt::format("cocoon-layer{}", index); }
 
 std::string render_boot_json(const model::Vm& vm, const std::string& modules_version,
-                             const std::vector<std::string>& dns) {
+                             const std::vector<std::string>& dns, bool ends_by_reboot) {
   json out = {{"version", 1},
               {"id", vm.id},
               {"hostname", vm.config.name},
               {"nonce", vm.nonce},
-              {"end", "poweroff"},
+              {"end", ends_by_reboot ? "reboot" : "poweroff"},
               {"layers", json::array()},
               {"mounts", json::array()},
               {"dns", dns},

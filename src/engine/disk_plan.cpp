@@ -32,8 +32,42 @@ void add_data_disks(model::Vm& vm, const CreateRequest& request) {
 
 std::int64_t whole_pages(std::int64_t bytes) { return bytes / 4096 * 4096; }
 
+Failure no_vmlinux(const model::Vm& vm, std::string_view owner, std::string_view remedy) {
+  return fail(ErrorKind::kUnsupported,
+              "{} boots unpacked kernels only (vmlinux), and {} has none: {}", vm.hypervisor, owner,
+              remedy);
+}
+
+// The image's own kernel in the form that the VMM boots.
+Result<void> link_image_kernel(const image::BootSource& source, const vmm::Capabilities& able,
+                               const model::Vm& vm, Links& links) {
+  if (able.needs_vmlinux && !source.vmlinux) {
+    return no_vmlinux(vm, fmt::format("image \"{}\"", source.image.name),
+                      "import it again, or use --kernel with one of `cocoon kernel import`");
+  }
+  const image::BlobFile& kernel =
+      able.prefers_vmlinux && source.vmlinux ? *source.vmlinux : *source.kernel;
+  links.links.push_back({kernel.path, vm.boot.kernel});
+  links.links.push_back({source.initrd->path, vm.boot.initrd});
+  links.blobs.insert(links.blobs.end(), {kernel.id, source.initrd->id});
+  return {};
+}
+
+// A kernel object's kernel in that form.
+Result<void> link_kernel(const image::KernelSource& kernel, const vmm::Capabilities& able,
+                         const model::Vm& vm, Links& links) {
+  if (able.needs_vmlinux && kernel.vmlinux.empty()) {
+    return no_vmlinux(vm, fmt::format("kernel \"{}\"", kernel.named.name),
+                      "import it again with `cocoon kernel import`");
+  }
+  bool unpacked = able.prefers_vmlinux && !kernel.vmlinux.empty();
+  links.links.push_back({unpacked ? kernel.vmlinux : kernel.kernel, vm.boot.kernel});
+  return {};
+}
+
 Result<Links> plan_container(Ports& ports, const CreateRequest& request,
-                             const image::BootSource& source, model::Vm& vm) {
+                             const image::BootSource& source, const vmm::Capabilities& able,
+                             model::Vm& vm) {
   Links links;
   for (std::size_t i = 0; i < source.disks.size(); ++i) {
     add_layer(vm, links, source.disks[i], fmt::format("layer{}.erofs", i), layer_serial(i));
@@ -41,15 +75,13 @@ Result<Links> plan_container(Ports& ports, const CreateRequest& request,
   vm.boot.kernel = vmm::kKernelFile;
   vm.boot.initrd = vmm::kInitrdFile;
   if (source.kernel && source.initrd && request.kernel.empty()) {
-    links.links.push_back({source.kernel->path, vm.boot.kernel});
-    links.links.push_back({source.initrd->path, vm.boot.initrd});
-    links.blobs.insert(links.blobs.end(), {source.kernel->id, source.initrd->id});
+    COCOON_TRY(link_image_kernel(source, able, vm, links));
   } else {
     auto kernel = COCOON_TRY(image::kernel_source(ports.db, ports.paths, request.kernel),
                              "image \"{}\" has no kernel of its own", request.image);
     vm.boot.boot_kit = true;
     vm.boot.kernel_id = kernel.named.kernel.id;
-    links.links.push_back({kernel.kernel, vm.boot.kernel});
+    COCOON_TRY(link_kernel(kernel, able, vm, links));
     if (kernel.modules) add_layer(vm, links, *kernel.modules, "modules.erofs", kModulesSerial);
     vm.run = COCOON_TRY(resolve_run(request, source.image.config));
   }
@@ -99,9 +131,10 @@ Result<Links> plan_cloud_image(const CreateRequest& request, const image::BootSo
 }  // namespace
 
 Result<Links> plan_disks(Ports& ports, const CreateRequest& request,
-                         const image::BootSource& source, model::Vm& vm) {
+                         const image::BootSource& source, const vmm::Capabilities& able,
+                         model::Vm& vm) {
   if (source.image.type == model::kCloudImage) return plan_cloud_image(request, source, vm);
-  return plan_container(ports, request, source, vm);
+  return plan_container(ports, request, source, able, vm);
 }
 
 }  // namespace cocoon::engine

@@ -11,6 +11,7 @@
 #include "engine/ports.h"
 #include "image/catalog/catalog.h"
 #include "model/vm.h"
+#include "vmm/capabilities.h"
 
 namespace cocoon::engine {
 
@@ -31,9 +32,11 @@ inline constexpr const char* kBaseFile = "base.raw";
 inline constexpr const char* kSeedFile = "cidata.img";
 
 // Fills in the VM's disks, boot configuration, what runs in it and the size of its root disk. Makes
-// nothing. kNotFound: a kernel is needed and there is none; kInvalid: --storage below the size of a
-// cloud image.
+// nothing. `able` says which form of a kernel the VMM boots. kNotFound: a kernel is needed and
+// there is none; kUnsupported: there is none in the form that this VMM boots; kInvalid: --storage
+// below the size of a cloud image.
 Result<Links> plan_disks(Ports& ports, const CreateRequest& request,
-                         const image::BootSource& source, model::Vm& vm);
+                         const image::BootSource& source, const vmm::Capabilities& able,
+                         model::Vm& vm);
 
 }  // namespace cocoon::engine

@@ -60,17 +60,26 @@ void check_helpers(Checks& checks) {
   }
 }
 
+// One of them is enough.
 void check_backends(Checks& checks, const model::Config& config) {
-  auto backend = vmm::make_backend("qemu", config);
-  if (!backend) return;
-  auto capabilities = (*backend)->capabilities();
-  if (capabilities) {
-    add(checks, CheckStatus::kPass, "qemu",
-        fmt::format("version {}, up to {} disks", capabilities->version.to_string(),
-                    capabilities->max_disks));
-  } else {
-    add(checks, CheckStatus::kFail, "qemu",
-        capabilities.error().to_string() + "; install qemu-system-x86");
+  bool any = false;
+  Checks found;
+  for (const char* name : {"cloud-hypervisor", "firecracker", "qemu"}) {
+    auto backend = vmm::make_backend(name, config);
+    if (!backend) continue;  // not in this build
+    auto able = (*backend)->capabilities();
+    any |= able.has_value();
+    add(found, able ? CheckStatus::kPass : CheckStatus::kWarn, name,
+        able ? describe(*able) : able.error().to_string());
+    if (!able || !able->uefi) continue;
+    auto firmware = (*backend)->firmware();
+    add(found, firmware ? CheckStatus::kPass : CheckStatus::kWarn, fmt::format("{} firmware", name),
+        firmware ? firmware->code.native()
+                 : firmware.error().to_string() + "; cloud images need it");
+  }
+  for (Check& check : found) {
+    if (!any) check.status = CheckStatus::kFail;
+    checks.push_back(std::move(check));
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "base/text.h"
 #include "engine/vm_files.h"
 #include "engine/vm_view.h"
 #include "sys/cancel.h"
@@ -29,6 +30,18 @@ Result<std::string> kept_name(const fs::path& code) {
   if (stat(code.c_str(), &info) != 0) return fail_errno(fmt::format("stat {}", code.native()));
   return fmt::format("{}-{}-{}.{:09}.fd", code.stem().native(), info.st_size, info.st_mtim.tv_sec,
                      info.st_mtim.tv_nsec);
+}
+
+// "OVMF_CODE_4M-3653632-1699999999.123456789.fd": a copy of ours, as opposed to a firmware that the
+// user has put there.
+bool is_kept_name(std::string_view name) {
+  constexpr std::string_view kEnd = ".fd";
+  if (!name.ends_with(kEnd)) return false;
+  auto dashes = split(name.substr(0, name.size() - kEnd.size()), '-');
+  if (dashes.size() < 3) return false;
+  auto time = split(dashes.back(), '.');
+  return time.size() == 2 && time[1].size() == 9 && parse_decimal(time[0]) &&
+         parse_decimal(time[1]) && parse_decimal(dashes[dashes.size() - 2]);
 }
 
 Result<void> keep(const Ports& ports, const fs::path& code, const fs::path& kept) {
@@ -65,7 +78,7 @@ Result<std::vector<FirmwareGarbage>> collect_firmware(const Ports& ports, bool d
   for (const std::string& name : COCOON_TRY(sys::list_dir(firmware_dir(ports)))) {
     fs::path path = firmware_dir(ports) / name;
     struct stat info {};
-    if (lstat(path.c_str(), &info) != 0 || info.st_nlink != 1) continue;
+    if (!is_kept_name(name) || lstat(path.c_str(), &info) != 0 || info.st_nlink != 1) continue;
     if (!dry_run) {
       COCOON_TRY(sys::remove_file(path), "remove firmware {}", name);
       sys::side_effect("remove firmware");

@@ -33,13 +33,17 @@ model::Image make_record(const std::string& name, const image::ImageInput& input
     record.initrd = model::BootFile{blobs.initrd->blob.id, blobs.boot->initrd.path};
     record.size += blobs.kernel->blob.size + blobs.initrd->blob.size;
   }
+  if (record.kernel && blobs.vmlinux) {
+    record.vmlinux = model::BootFile{blobs.vmlinux->blob.id, blobs.boot->kernel.path};
+    record.size += blobs.vmlinux->blob.size;
+  }
   return record;
 }
 
 std::size_t count_new(const image::ImageBlobs& blobs) {
   std::size_t count = 0;
   for (const auto& disk : blobs.disks) count += disk.made ? 1 : 0;
-  for (const auto* file : {&blobs.kernel, &blobs.initrd}) {
+  for (const auto* file : {&blobs.kernel, &blobs.initrd, &blobs.vmlinux}) {
     count += *file && (*file)->made ? 1 : 0;
   }
   return count;

@@ -12,6 +12,7 @@
 #include "image/acquire/documents.h"
 #include "image/acquire/initramfs.h"
 #include "image/acquire/kernel_image.h"
+#include "image/acquire/kernel_unpack.h"
 #include "image/acquire/module_tree.h"
 #include "image/acquire/work_dir.h"
 #include "store/kernel_rows.h"
@@ -26,8 +27,9 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxKernel = std::size_t{1} << 30;
 constexpr std::size_t kMaxGuestProgram = std::size_t{64} << 20;
-// Raised when the same parts would make another initramfs: objects of before are not it then.
-constexpr int kLayoutVersion = 1;
+// Raised when the same parts would make another object: those of before are not it then.
+// 2: with an unpacked kernel.
+constexpr int kLayoutVersion = 2;
 
 // Everything that an object is made from.
 struct Parts {
@@ -100,7 +102,8 @@ class KernelBuild {
   Result<void> stage_modules(const Parts& parts);
   Result<image::BlobLease> modules_blob(const image::ModuleTree& tree);
   Result<std::vector<image::LoadedModule>> load_modules(const Parts& parts);
-  Result<void> write(model::Kernel& kernel, const Parts& parts, const std::string& initramfs);
+  Result<void> write(model::Kernel& kernel, const Parts& parts, const std::string& initramfs,
+                     const std::string& vmlinux);
 
   Ports& ports_;
   image::BlobStore& blobs_;
@@ -166,11 +169,12 @@ Result<void> write_part(const fs::path& path, const std::string& bytes) {
 
 // Rows before files: the object's directory appears whole, under a row that gc knows.
 Result<void> KernelBuild::write(model::Kernel& kernel, const Parts& parts,
-                                const std::string& initramfs) {
+                                const std::string& initramfs, const std::string& vmlinux) {
   fs::path dir = work_.path() / "object";
   COCOON_TRY(sys::make_dirs(dir, 0700));
   COCOON_TRY(write_part(dir / model::kKernelFile, parts.kernel));
   COCOON_TRY(write_part(dir / model::kInitramfsFile, initramfs));
+  if (!vmlinux.empty()) COCOON_TRY(write_part(dir / model::kVmlinuxFile, vmlinux));
   COCOON_TRY(store::put_pending_kernel(ports_.db, kernel));
   sys::side_effect("reserve kernel");
   COCOON_TRY(sys::make_dirs(ports_.paths.kernels(), 0700));
@@ -179,6 +183,14 @@ Result<void> KernelBuild::write(model::Kernel& kernel, const Parts& parts,
   COCOON_TRY(sys::sync_dir(ports_.paths.kernels()));
   sys::side_effect("publish kernel");
   return {};
+}
+
+// The kernel for VMMs that boot no compressed one; empty where there is nothing to unpack, or it
+// cannot be: the other VMMs boot it all the same (see note_of).
+std::string unpack(const Parts& parts) {
+  if (parts.facts.format != "bzimage") return "";
+  auto vmlinux = image::unpack_kernel(parts.kernel);
+  return vmlinux ? std::move(*vmlinux) : "";
 }
 
 Result<model::Kernel> KernelBuild::make(const Parts& parts) {
@@ -206,7 +218,9 @@ Result<model::Kernel> KernelBuild::make(const Parts& parts) {
     kernel.modules_blob = lease->blob.id;
     kernel.modules_size = lease->blob.size;
   }
-  COCOON_TRY(write(kernel, parts, initramfs));
+  std::string vmlinux = unpack(parts);
+  kernel.vmlinux_size = static_cast<std::int64_t>(vmlinux.size());
+  COCOON_TRY(write(kernel, parts, initramfs, vmlinux));
   return kernel;
 }
 
@@ -216,7 +230,15 @@ bool is_whole(const store::Paths& paths, const model::Kernel& kernel) {
     return stat((paths.kernel(kernel.id) / file).c_str(), &info) == 0 ? info.st_size : -1;
   };
   return size(model::kKernelFile) == kernel.kernel_size &&
-         size(model::kInitramfsFile) == kernel.initramfs_size;
+         size(model::kInitramfsFile) == kernel.initramfs_size &&
+         (kernel.vmlinux_size == 0 || size(model::kVmlinuxFile) == kernel.vmlinux_size);
+}
+
+std::string note_of(const model::Kernel& kernel, const Parts& parts) {
+  if (kernel.format != "bzimage" || kernel.vmlinux_size > 0) return "";
+  auto error = image::unpack_kernel(parts.kernel);
+  return fmt::format("Firecracker before 1.17 cannot boot this kernel: {}",
+                     error ? "it was not unpacked" : error.error().to_string());
 }
 
 Result<KernelImportReport> name_it(Ports& ports, const std::string& name,
@@ -274,6 +296,7 @@ Result<KernelImportReport> run_import(Ports& ports, const KernelImportRequest& r
       sys::FileLock::take(lock_path, sys::FileLock::Mode::kExclusive, "kernel import", kWait));
   sys::side_effect("lock kernel");
   auto report = import_parts(ports, request, parts, blobs, work, progress);
+  if (report) report->note = note_of(report->kernel.kernel, parts);
   lock.unlink();
   return report;
 }

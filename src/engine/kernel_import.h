@@ -23,6 +23,7 @@ struct KernelImportRequest {
 struct KernelImportReport {
   model::KernelName kernel;
   bool changed = true;  // false: the name pointed to the very same object already
+  std::string note;     // what this kernel cannot do, one line; empty: nothing
 };
 
 // Stores a kernel, its initramfs and its module tree, and points the name at them; the first name

@@ -86,6 +86,8 @@ std::string render_shim_config(const ShimConfig& config) {
   put(out, "netns", config.netns);
   put(out, "cgroup", config.cgroup.native());
   put(out, "shim_cgroup", config.shim_cgroup.native());
+  put(out, "ends_by", config.launch.ends_by_reboot ? "reboot" : "poweroff");
+  for (const std::string& file : config.launch.lock_files) put(out, "lock", file);
   put(out, "program", config.launch.program);
   for (const std::string& arg : config.launch.args) put(out, "arg", arg);
   for (const std::string& entry : config.launch.env) put(out, "env", entry);

@@ -3,6 +3,8 @@
 
 #include <sched.h>
 
+#include <algorithm>
+
 #include "base/clock.h"
 #include "base/id.h"
 #include "engine/firmware.h"
@@ -11,6 +13,7 @@
 #include "engine/rollback.h"
 #include "engine/seed.h"
 #include "engine/uids.h"
+#include "engine/vm_accel.h"
 #include "engine/vm_files.h"
 #include "image/catalog/catalog.h"
 #include "model/vm_name.h"
@@ -93,16 +96,30 @@ Result<void> check_guest(const CreateRequest& request, const model::Image& image
 }
 
 // A guest that boots a disk needs firmware and an overlay in qcow2 (design decision 7).
-Result<void> check_firmware_boot(const vmm::Backend& backend, const model::Vm& vm) {
-  vmm::Capabilities able = COCOON_TRY(backend.capabilities());
+Result<void> check_firmware_boot(const vmm::Backend& backend, const vmm::Capabilities& able,
+                                 const model::Image& image, const model::Vm& vm) {
+  if (image.type != model::kCloudImage) return {};
   if (!able.uefi || !able.qcow2) {
-    return fail(ErrorKind::kUnsupported, "{} boots no cloud images; use --backend qemu",
-                backend.name());
+    return fail(ErrorKind::kUnsupported,
+                "image \"{}\" is a cloud image, and {} has no {}; use --backend qemu", image.name,
+                backend.name(),
+                able.uefi ? "qcow2 disks (capability qcow2)" : "UEFI firmware (capability uefi)");
   }
   if (vm.config.windows && !able.windows) {
-    return fail(ErrorKind::kUnsupported, "{} runs no Windows guests; they need Cloud Hypervisor",
+    return fail(ErrorKind::kUnsupported,
+                "{} runs no Windows guests (capability windows); they need Cloud Hypervisor",
                 backend.name());
   }
+  return {};
+}
+
+// Wishes that this VMM cannot fulfil and that change nothing a guest relies on: said once.
+Result<void> note_wishes(Ports& ports, const CreateRequest& request, const vmm::Backend& backend) {
+  auto able = COCOON_TRY(backend.capabilities());
+  if (able.per_disk_direct_io) return {};
+  bool asked = std::any_of(request.data_disks.begin(), request.data_disks.end(),
+                           [](const auto& disk) { return disk.direct_io.has_value(); });
+  if (asked) ports.note(fmt::format("{} has no direct I/O: directio= is ignored", backend.name()));
   return {};
 }
 
@@ -172,16 +189,20 @@ Result<void> make_files(Ports& ports, const CreateRequest& request, const model:
 Result<Planned> plan_create(Ports& ports, const CreateRequest& request) {
   COCOON_TRY(check_values(request));
   Planned planned;
-  std::string backend_name = COCOON_TRY(vmm::select_backend(request.backend, ports.config));
-  planned.backend = COCOON_TRY(vmm::make_backend(backend_name, ports.config));
   auto source = COCOON_TRY(image::boot_source(ports.db, ports.paths, request.image));
   COCOON_TRY(check_guest(request, source.image));
+  vmm::BackendNeeds needs{source.image.type == model::kCloudImage, request.windows};
+  std::string backend_name = COCOON_TRY(vmm::select_backend(
+      request.backend, ports.config, needs, [&ports] { return is_kvm_usable(ports); }));
+  planned.backend = COCOON_TRY(vmm::make_backend(backend_name, ports.config));
   model::Vm& vm = planned.vm;
   vm = COCOON_TRY(plan_vm(ports, request, source));
   vm.hypervisor = backend_name;
-  planned.links = COCOON_TRY(plan_disks(ports, request, source, vm));
+  auto able = COCOON_TRY(planned.backend->capabilities(), "create vm \"{}\"", vm.config.name);
+  COCOON_TRY(check_firmware_boot(*planned.backend, able, source.image, vm), "create vm \"{}\"",
+             vm.config.name);
+  planned.links = COCOON_TRY(plan_disks(ports, request, source, able, vm));
   if (!vm.boot.firmware.empty()) {
-    COCOON_TRY(check_firmware_boot(*planned.backend, vm), "create vm \"{}\"", vm.config.name);
     planned.firmware = COCOON_TRY(planned.backend->firmware(), "create vm \"{}\"", vm.config.name);
   }
   // Its values are checked now, before anything is made.
@@ -190,14 +211,16 @@ Result<Planned> plan_create(Ports& ports, const CreateRequest& request) {
   vm.device_plan =
       COCOON_TRY(planned.backend->plan_devices(vm), "create vm \"{}\"", vm.config.name);
   // Pure: what the VMM could never be told is an error now, not at the first start.
-  planned.launch = COCOON_TRY(planned.backend->plan_launch(vm, vmm::Accel::kTcg),
+  planned.launch = COCOON_TRY(planned.backend->plan_launch(vm, planning_accel(able)),
                               "create vm \"{}\"", vm.config.name);
   return planned;
 }
 
 Result<model::Vm> create_vm(Ports& ports, const CreateRequest& request) {
   Planned planned = COCOON_TRY(plan_create(ports, request));
+  COCOON_TRY(check_accel(ports, *planned.backend), "create vm \"{}\"", planned.vm.config.name);
   COCOON_TRY(check_layout(ports));
+  COCOON_TRY(note_wishes(ports, request, *planned.backend));
   model::Vm& vm = planned.vm;
   auto lock = COCOON_TRY(lock_vm(ports, vm.id, "create"));
   Rollback undo_lock;

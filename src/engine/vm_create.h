@@ -19,7 +19,7 @@ struct Planned {
   Links links;
   std::unique_ptr<vmm::Backend> backend;
   std::optional<vmm::Firmware> firmware;  // with vm.boot.firmware
-  vmm::Launch launch;                     // under software emulation
+  vmm::Launch launch;                     // for planning_accel()
 };
 // The first half of create_vm, without any side effect (for `vm debug`). Errors as create_vm.
 Result<Planned> plan_create(Ports& ports, const CreateRequest& request);

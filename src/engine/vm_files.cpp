@@ -126,7 +126,7 @@ Result<void> make_data_disks(const Ports& ports, const model::Vm& vm,
   return {};
 }
 
-Result<void> make_initrd(const Ports& ports, const model::Vm& vm) {
+Result<void> make_initrd(const Ports& ports, const model::Vm& vm, bool ends_by_reboot) {
   fs::path target = vm_dir(ports, vm) / vmm::kInitrdFile;
   fs::path temp = vm_dir(ports, vm) / ".initrd.tmp";
   std::string version = COCOON_TRY(modules_version(ports, vm), "make the initrd");
@@ -138,7 +138,7 @@ Result<void> make_initrd(const Ports& ports, const model::Vm& vm) {
     auto copied = COCOON_TRY(copy_file(from.get(), to.get()), "make the initrd");
     // An uncompressed archive after another must start at a multiple of 4 bytes.
     std::string tail(static_cast<std::size_t>((4 - copied % 4) % 4), '\0');
-    tail += render_boot_archive(render_boot_json(vm, version, ports.config.dns));
+    tail += render_boot_archive(render_boot_json(vm, version, ports.config.dns, ends_by_reboot));
     COCOON_TRY(sys::write_all(to.get(), tail), "make the initrd");
   }
   sys::side_effect("write initrd");

@@ -34,7 +34,8 @@ Result<void> make_data_disks(const Ports& ports, const model::Vm& vm,
                              const std::vector<model::DataDiskSpec>& specs, int lock_fd);
 
 // The boot-kit initrd of this start: the kernel object's initramfs with boot.json appended.
-Result<void> make_initrd(const Ports& ports, const model::Vm& vm);
+// `ends_by_reboot` as in render_boot_json.
+Result<void> make_initrd(const Ports& ports, const model::Vm& vm, bool ends_by_reboot);
 
 // The guest's memory file: on the configured tmpfs behind a symbolic link (after an admission
 // check: kUnsupported when it does not fit), or in the VM directory with --memory-backing file.

@@ -3,8 +3,6 @@
 
 #include <sys/stat.h>
 
-#include <cstdlib>
-
 #include "base/id.h"
 #include "base/text.h"
 #include "engine/locks.h"
@@ -12,6 +10,7 @@
 #include "engine/rollback.h"
 #include "engine/shim_control.h"
 #include "engine/uids.h"
+#include "engine/vm_accel.h"
 #include "engine/vm_files.h"
 #include "engine/vm_view.h"
 #include "store/vm_rows.h"
@@ -68,14 +67,15 @@ Result<vmm::Launch> prepare(Ports& ports, const vmm::Backend& backend, model::Vm
   COCOON_TRY(sys::remove_file(ports.paths.exit_file(vm.id)));
   COCOON_TRY(sys::make_dirs(ports.paths.exits(), 0700));
   COCOON_TRY(sys::make_dirs(vm_log_dir(ports, vm), 0700));
-  if (vm.boot.boot_kit) COCOON_TRY(make_initrd(ports, vm));
+  auto able = COCOON_TRY(backend.capabilities());
+  if (vm.boot.boot_kit) COCOON_TRY(make_initrd(ports, vm, able.ends_by_reboot));
   vmm::Launch launch = COCOON_TRY(backend.plan_launch(as_host_can(ports, vm), accel));
   if (launch.memory_file_bytes > 0) COCOON_TRY(make_memory(ports, vm, launch.memory_file_bytes));
   COCOON_TRY(remove_sockets(vm_dir(ports, vm), launch));
   return launch;
 }
 
-Result<ShimConfig> shim_config(Ports& ports, const model::Vm& vm, vmm::Launch launch,
+Result<ShimConfig> shim_config(Ports& ports, const model::Vm& vm, const vmm::Launch& launch,
                                std::vector<gid_t> groups) {
   ShimConfig config;
   config.id = vm.id;
@@ -88,7 +88,7 @@ Result<ShimConfig> shim_config(Ports& ports, const model::Vm& vm, vmm::Launch la
   config.nonce = vm.nonce;
   config.cgroup = COCOON_TRY(sys::make_cgroup(vm.id));
   config.shim_cgroup = COCOON_TRY(sys::make_cgroup(kShimCgroup));
-  config.launch = std::move(launch);
+  config.launch = launch;
   return config;
 }
 
@@ -98,7 +98,7 @@ std::uint64_t size_of(const store::fs::path& path) {
 }
 
 Result<void> boot(Ports& ports, const vmm::Backend& backend, const model::Vm& vm,
-                  std::uint64_t log_offset) {
+                  const vmm::Launch& launch, std::uint64_t log_offset) {
   sys::UniqueFd dirfd = COCOON_TRY(sys::open_dir(vm_dir(ports, vm)));
   vmm::RunningVmm running;
   running.vm_dir = dirfd.get();
@@ -107,12 +107,12 @@ Result<void> boot(Ports& ports, const vmm::Backend& backend, const model::Vm& vm
   if (handle) running.handle = &*handle;
   running.log = vm_log_dir(ports, vm) / "vmm.log";
   running.log_offset = log_offset;
-  return backend.finish_start(vm, running, deadline_in(kStartLimit));
+  return backend.finish_start(launch, running, deadline_in(kStartLimit));
 }
 
 // Everything from the launch to a running guest; undone by the caller's Rollback on failure.
-Result<void> bring_up(Ports& ports, const vmm::Backend& backend, model::Vm& vm, Rollback& undo) {
-  auto choice = COCOON_TRY(choose_accel(ports, vm));
+Result<void> bring_up(Ports& ports, const vmm::Backend& backend, const vmm::AccelChoice& choice,
+                      model::Vm& vm, Rollback& undo) {
   vm.accel = vmm::accel_name(choice.accel);
   vm.nonce = COCOON_TRY(random_hex(16));
   undo.add("remove the start's files", [&ports, vm]() -> Result<void> {
@@ -122,18 +122,19 @@ Result<void> bring_up(Ports& ports, const vmm::Backend& backend, model::Vm& vm, 
     return remove_memory(ports, vm);
   });
   vmm::Launch launch = COCOON_TRY(prepare(ports, backend, vm, choice.accel));
-  auto config = COCOON_TRY(shim_config(ports, vm, std::move(launch), choice.groups));
+  auto config = COCOON_TRY(shim_config(ports, vm, launch, choice.groups));
   COCOON_TRY(sys::check_cancelled());
   std::uint64_t log_offset = size_of(vm_log_dir(ports, vm) / "vmm.log");
   sys::ProcessRef process = COCOON_TRY(launch_shim(config), "start the VMM");
   vm.vmm = {process.pid, process.start_time, config.boot_id};
-  return boot(ports, backend, vm, log_offset);
+  return boot(ports, backend, vm, launch, log_offset);
 }
 
 // Brings the VM up and commits its row; after a failure nothing of the start is there any more.
-Result<void> run_or_undo(Ports& ports, const vmm::Backend& backend, model::Vm& vm) {
+Result<void> run_or_undo(Ports& ports, const vmm::Backend& backend, const vmm::AccelChoice& choice,
+                         model::Vm& vm) {
   Rollback undo;
-  COCOON_TRY(bring_up(ports, backend, vm, undo));
+  COCOON_TRY(bring_up(ports, backend, choice, vm, undo));
   vm.state = model::VmState::kRunning;
   vm.first_booted = true;
   vm.exit_code.reset();
@@ -160,26 +161,18 @@ void record_failure(Ports& ports, model::Vm before, const Error& error) {
 
 }  // namespace
 
-Result<vmm::AccelChoice> choose_accel(Ports& ports, const model::Vm& vm) {
-  const char* wanted = std::getenv("COCOON_ACCEL");
-  vmm::AccelRequest request;
-  request.override_text = wanted == nullptr ? "" : wanted;
-  request.run_dir = ports.paths.run();
-  request.uid = vm.uid;
-  auto choice = COCOON_TRY(vmm::choose_accel(request));
-  if (!choice.note.empty() && choice.fresh) ports.note(choice.note);
-  return choice;
-}
-
 Result<model::Vm> start_vm(Ports& ports, const std::string& id) {
   auto lock = COCOON_TRY(lock_vm(ports, id, "start"));
   model::Vm before = COCOON_TRY(settle_locked(ports, id));
   if (before.state == model::VmState::kRunning) return before;
   auto backend = COCOON_TRY(vmm::make_backend(before.hypervisor, ports.config));
+  // Refused before anything is done, the row included.
+  auto choice =
+      COCOON_TRY(choose_accel(ports, *backend, before), "start vm \"{}\"", before.config.name);
   model::Vm vm = before;
   vm.op = op_of("start");
   COCOON_TRY(store_vm(ports, vm), "start vm \"{}\"", vm.config.name);
-  auto up = run_or_undo(ports, *backend, vm);
+  auto up = run_or_undo(ports, *backend, choice, vm);
   if (up) return vm;
   record_failure(ports, before, up.error());
   return pass(std::move(up).error(), fmt::format("start vm \"{}\"", before.config.name));

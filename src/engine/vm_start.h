@@ -6,13 +6,8 @@
 
 #include "engine/ports.h"
 #include "model/vm.h"
-#include "vmm/accel.h"
 
 namespace cocoon::engine {
-
-// How this VM's vCPUs would run, probed with its rights; COCOON_ACCEL overrides. Software emulation
-// is said once. kUnsupported: KVM is demanded and not usable.
-Result<vmm::AccelChoice> choose_accel(Ports& ports, const model::Vm& vm);
 
 // Starts a VM that is not running and returns its record; a running one is left alone. kVmm with
 // the VMM's own words when it refuses, kUnsupported when the host lacks what it takes.

@@ -6,6 +6,7 @@
 #include "engine/reconcile.h"
 #include "model/wording.h"
 #include "store/vm_rows.h"
+#include "vmm/backend.h"
 
 namespace cocoon::engine {
 
@@ -42,6 +43,24 @@ Result<std::vector<std::string>> resolve_vms(Ports& ports,
 
 nlohmann::json public_json(const Ports& ports, const model::Vm& vm) {
   return model::to_public_json(vm, vm_dir(ports, vm).native());
+}
+
+nlohmann::json inspect_json(const Ports& ports, const model::Vm& vm) {
+  nlohmann::json json = public_json(ports, vm);
+  json["capabilities"] = nullptr;
+  auto backend = vmm::make_backend(vm.hypervisor, ports.config);
+  if (!backend) return json;
+  auto able = (*backend)->capabilities();
+  if (!able) return json;
+  nlohmann::json& out = json["capabilities"];
+  out = {{"version", able->version.to_string()},
+         {"graceful_stop", vmm::graceful_stop_name(able->graceful_stop)},
+         {"max_disks", able->max_disks},
+         {"max_cpus", able->max_cpus}};
+  for (const auto& [name, is_able] : vmm::capability_flags(*able)) {
+    out[std::string(name)] = is_able;
+  }
+  return json;
 }
 
 store::fs::path vm_dir(const Ports& ports, const model::Vm& vm) {

@@ -26,6 +26,10 @@ Result<std::vector<std::string>> resolve_vms(Ports& ports,
 // The public JSON of a record (absolute paths).
 nlohmann::json public_json(const Ports& ports, const model::Vm& vm);
 
+// The same with what the VM's hypervisor can do here: `capabilities`, or null where it cannot be
+// asked.
+nlohmann::json inspect_json(const Ports& ports, const model::Vm& vm);
+
 // The VM directory and log directory of a VM.
 store::fs::path vm_dir(const Ports& ports, const model::Vm& vm);
 store::fs::path vm_log_dir(const Ports& ports, const model::Vm& vm);

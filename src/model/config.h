@@ -18,6 +18,7 @@ struct Config {
   std::string cni_bin_dir = "/opt/cni/bin";
   std::vector<std::string> dns = {"8.8.8.8", "1.1.1.1"};
   std::string ch_binary = "cloud-hypervisor";
+  std::string ch_firmware;  // Cloud Hypervisor's UEFI firmware; empty: looked for
   std::string fc_binary = "firecracker";
   std::string qemu_binary = "qemu-system-x86_64";
   std::string hypervisor;  // default backend: empty = auto

@@ -4,6 +4,11 @@
 #include "model/json_fields.h"
 
 namespace cocoon::model {
+namespace {
+
+constexpr std::string_view kGuestReboot = "guest reboot";  // the shim's word
+
+}  // namespace
 
 Result<ExitRecord> parse_exit_record(std::string_view text) {
   auto json = nlohmann::json::parse(text, nullptr, false);
@@ -26,10 +31,13 @@ Result<ExitRecord> parse_exit_record(std::string_view text) {
 }
 
 void apply_exit(Vm& vm, const ExitRecord& exit, bool asked) {
-  bool orderly = exit.guest_exit || exit.wait_status == 0 || exit.reason == "guest power-off";
+  // Firecracker's guests are asked to stop by Ctrl-Alt-Del, so they reboot when they are asked.
+  bool rebooted = exit.reason == kGuestReboot;
+  bool orderly =
+      exit.guest_exit || exit.wait_status == 0 || exit.reason == "guest power-off" || rebooted;
   vm.state = orderly || asked ? VmState::kStopped : VmState::kError;
   vm.exit_code = exit.guest_exit;
-  vm.exit_reason = asked && !orderly ? "stopped" : exit.reason;
+  vm.exit_reason = asked && (!orderly || rebooted) ? "stopped" : exit.reason;
   vm.stopped_at = exit.ended_at;
   vm.updated_at = exit.ended_at;
   vm.vmm = {};

@@ -23,9 +23,9 @@ struct ExitRecord {
 // kCorrupt for anything else than the shim writes.
 Result<ExitRecord> parse_exit_record(std::string_view text);
 
-// Writes the end into the record: guest power-off, exit marker or wait status 0 -> stopped; a
-// signal, a non-zero status or an end that nobody saw -> error; `asked` (a stop in flight) ->
-// stopped always.
+// Writes the end into the record: guest power-off, guest reboot (where that ends the VMM), exit
+// marker or wait status 0 -> stopped; a signal, a non-zero status or an end that nobody saw ->
+// error; `asked` (a stop in flight) -> stopped always.
 void apply_exit(Vm& vm, const ExitRecord& exit, bool asked);
 
 }  // namespace cocoon::model

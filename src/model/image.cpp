@@ -106,6 +106,7 @@ std::vector<std::string> image_blobs(const Image& image) {
   std::vector<std::string> blobs = image.disks;
   if (image.kernel) blobs.push_back(image.kernel->blob);
   if (image.initrd) blobs.push_back(image.initrd->blob);
+  if (image.vmlinux) blobs.push_back(image.vmlinux->blob);
   std::sort(blobs.begin(), blobs.end());
   blobs.erase(std::unique(blobs.begin(), blobs.end()), blobs.end());
   return blobs;
@@ -127,6 +128,7 @@ json to_stored_json(const Image& image) {
   };
   put("kernel", image.kernel);
   put("initrd", image.initrd);
+  put("vmlinux", image.vmlinux);
   return out;
 }
 
@@ -145,6 +147,7 @@ Result<Image> parse_image(const json& in) {
   COCOON_TRY(fields.check());
   image.kernel = COCOON_TRY(parse_boot_file(fields.find("kernel"), "kernel"));
   image.initrd = COCOON_TRY(parse_boot_file(fields.find("initrd"), "initrd"));
+  image.vmlinux = COCOON_TRY(parse_boot_file(fields.find("vmlinux"), "vmlinux"));
   const json* config = fields.find("config");
   if (config != nullptr) image.config = COCOON_TRY(parse_config(*config));
   return image;

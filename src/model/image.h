@@ -46,13 +46,14 @@ struct Image {
   std::vector<std::string> disks;   // blob IDs to attach, bottom first
   std::optional<BootFile> kernel;   // both or neither
   std::optional<BootFile> initrd;
+  std::optional<BootFile> vmlinux;  // the kernel unpacked, for VMMs that boot nothing else
   ImageConfig config;
-  std::int64_t size = 0;  // bytes of the disks, kernel and initrd on our disk
+  std::int64_t size = 0;  // bytes of the disks and boot files on our disk
   std::string created_at;
   bool operator==(const Image&) const = default;
 };
 
-// Every blob that the image needs: disks, kernel, initrd; each once.
+// Every blob that the image needs: disks and boot files; each once.
 std::vector<std::string> image_blobs(const Image& image);
 
 // As stored, and back. Unknown keys are ignored; kCorrupt for a wrong type.

@@ -38,6 +38,7 @@ nlohmann::json to_stored_json(const Kernel& kernel) {
           {"kernel_size", kernel.kernel_size},
           {"initramfs_size", kernel.initramfs_size},
           {"modules_size", kernel.modules_size},
+          {"vmlinux_size", kernel.vmlinux_size},
           {"created_at", kernel.created_at}};
 }
 
@@ -55,9 +56,14 @@ Result<Kernel> parse_kernel(const nlohmann::json& json) {
   fields.get("kernel_size", kernel.kernel_size);
   fields.get("initramfs_size", kernel.initramfs_size);
   fields.get("modules_size", kernel.modules_size);
+  fields.get("vmlinux_size", kernel.vmlinux_size);
   fields.get("created_at", kernel.created_at);
   COCOON_TRY(fields.check());
   return kernel;
+}
+
+std::int64_t total_size(const Kernel& kernel) {
+  return kernel.kernel_size + kernel.initramfs_size + kernel.modules_size + kernel.vmlinux_size;
 }
 
 nlohmann::json to_public_json(const KernelName& named) {
@@ -68,7 +74,7 @@ nlohmann::json to_public_json(const KernelName& named) {
           {"version", kernel.version},
           {"architecture", kernel.architecture},
           {"format", kernel.format},
-          {"size", kernel.kernel_size + kernel.initramfs_size + kernel.modules_size},
+          {"size", total_size(kernel)},
           {"modules", !kernel.modules_blob.empty()},
           {"created_at", kernel.created_at}};
 }

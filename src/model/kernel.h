@@ -25,6 +25,9 @@ struct Kernel {
   std::int64_t kernel_size = 0;
   std::int64_t initramfs_size = 0;
   std::int64_t modules_size = 0;
+  // The unpacked kernel, for VMMs that boot nothing else; 0: the object has none, because its
+  // kernel is no compressed one or could not be unpacked.
+  std::int64_t vmlinux_size = 0;
   std::string created_at;
   bool operator==(const Kernel&) const = default;
 };
@@ -39,9 +42,13 @@ struct KernelName {
 // File names inside kernels/<id>/.
 inline constexpr std::string_view kKernelFile = "kernel";
 inline constexpr std::string_view kInitramfsFile = "initramfs";
+inline constexpr std::string_view kVmlinuxFile = "vmlinux";
 
 // ^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$; kInvalid else.
 Result<void> check_kernel_name(std::string_view name);
+
+// Bytes of all parts.
+std::int64_t total_size(const Kernel& kernel);
 
 nlohmann::json to_stored_json(const Kernel& kernel);
 Result<Kernel> parse_kernel(const nlohmann::json& json);

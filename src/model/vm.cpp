@@ -254,8 +254,8 @@ Result<void> validate(const Vm& vm) {
 json to_public_json(const Vm& vm, const std::string& vm_dir) {
   json out = common_json(vm);
   out["pid"] = vm.state == VmState::kRunning ? vm.vmm.pid : 0;
-  if (vm.state == VmState::kRunning && vm.hypervisor == "qemu") {
-    out["socket_path"] = vm_dir + "/sock/qmp";
+  if (vm.state == VmState::kRunning) {
+    out["socket_path"] = vm_dir + (vm.hypervisor == "qemu" ? "/sock/qmp" : "/sock/api");
   }
   if (!vm.exit_reason.empty() || vm.exit_code) {
     out["exit"] = {{"reason", vm.exit_reason},

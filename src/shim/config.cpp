@@ -29,6 +29,8 @@ enum class Key : unsigned {
   kConsoleLogBytes,
   kConsoleLogFiles,
   kVmmLogBytes,
+  kEndsBy,
+  kLock,
   kArg,
   kEnv,
 };
@@ -39,7 +41,7 @@ struct KeyName {
   bool required = false;
 };
 
-constexpr std::array<KeyName, 19> kKeys = {{
+constexpr std::array<KeyName, 21> kKeys = {{
     {Key::kVersion, "version", true},
     {Key::kId, "id", true},
     {Key::kVmDir, "vm_dir", true},
@@ -58,6 +60,8 @@ constexpr std::array<KeyName, 19> kKeys = {{
     {Key::kConsoleLogBytes, "console_log_bytes", false},
     {Key::kConsoleLogFiles, "console_log_files", false},
     {Key::kVmmLogBytes, "vmm_log_bytes", false},
+    {Key::kEndsBy, "ends_by", false},
+    {Key::kLock, "lock", false},
     {Key::kArg, "arg", false},
     {Key::kEnv, "env", false},
 }};
@@ -166,6 +170,12 @@ class Parser {
       config_.environment[variables_++] = text;
       return true;
     }
+    if (key == Key::kLock) {
+      if (config_.lock_count == kMaxLocks || !is_word(value) || value == "." || value == "..")
+        return false;
+      config_.locks[config_.lock_count++] = value;
+      return true;
+    }
     if (seen(key)) return false;
     seen_ |= 1U << static_cast<unsigned>(key);
     return take_once(key, value, text);
@@ -209,6 +219,10 @@ class Parser {
         return parse_between(value, 1U, kMaxLogFiles, config_.console_log_files);
       case Key::kVmmLogBytes:
         return parse_between(value, kMinLogBytes, kMaxLogBytes, config_.vmm_log_bytes);
+      case Key::kEndsBy:
+        config_.ends_by_reboot = value == "reboot";
+        return value == "reboot" || value == "poweroff";
+      case Key::kLock:
       case Key::kArg:
       case Key::kEnv:
         break;

@@ -18,6 +18,7 @@ inline constexpr std::size_t kMaxConfigBytes = 256 * 1024;
 inline constexpr std::size_t kMaxArguments = 1024;
 inline constexpr std::size_t kMaxEnvironment = 256;
 inline constexpr std::size_t kMaxGroups = 32;
+inline constexpr std::size_t kMaxLocks = 64;
 
 // What the engine tells the shim in <vm_dir>/shim.conf: `key=value` strings, each ended by one NUL
 // byte. Every view points into the buffer that was parsed and is followed by a NUL there, so
@@ -39,6 +40,13 @@ struct Config {
   std::uint64_t console_log_bytes = 4 * 1024 * 1024;  // per file
   unsigned console_log_files = 4;                     // the current one included
   std::uint64_t vmm_log_bytes = 8 * 1024 * 1024;
+  // Files in vm_dir that the VMM holds locked for writing as long as it lives, for a VMM that locks
+  // no disks itself.
+  std::array<std::string_view, kMaxLocks> locks{};
+  std::size_t lock_count = 0;
+  // Firecracker's process ends at a guest reboot and stays at a guest power-off; all others do it
+  // the other way round.
+  bool ends_by_reboot = false;
   // argv[0] is the program; both lists end with a null pointer, as execve wants them.
   std::array<char*, kMaxArguments + 2> argv{};
   std::array<char*, kMaxEnvironment + 1> environment{};

@@ -64,7 +64,7 @@ void Console::recall() {
         console->marker_.feed(bytes);
       },
       this);
-  marker_.forget_power_down();
+  marker_.doubt_word();
 }
 
 void Console::add_input(std::string_view bytes) {

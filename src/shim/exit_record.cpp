@@ -42,6 +42,16 @@ Line describe_status(int status, std::string_view last_log_line) {
   return last_log_line.empty() ? line : line.add(": ").add(last_log_line);
 }
 
+// Whether the guest ended by itself, and how; empty: there is no sign of it.
+std::string_view describe_guest(const Ending& ending) {
+  const bool orderly = ending.wait_status == 0;
+  if (ending.word == KernelWord::kPowerDown) return "guest power-off";
+  if (!ending.ends_by_reboot) return orderly ? "guest power-off" : "";
+  if (ending.word == KernelWord::kHalted) return "guest power-off";
+  const bool restarts = ending.word == KernelWord::kRestart && !ending.wait_status;
+  return orderly || restarts ? "guest reboot" : "";
+}
+
 }  // namespace
 
 Line describe_ending(const Ending& ending, std::string_view last_log_line) {
@@ -49,7 +59,7 @@ Line describe_ending(const Ending& ending, std::string_view last_log_line) {
     Line line("guest exited with code ");
     return line.add_number(*ending.guest_exit);
   }
-  if (ending.powered_down || ending.wait_status == 0) return Line("guest power-off");
+  if (const std::string_view guest = describe_guest(ending); !guest.empty()) return Line(guest);
   if (!ending.wait_status) return Line("VMM ended, end not seen");
   return describe_status(*ending.wait_status, last_log_line);
 }

@@ -6,6 +6,7 @@
 
 #include "shim/fd.h"
 #include "shim/identity.h"
+#include "shim/marker.h"
 #include "shim/outcome.h"
 
 namespace cocoon::shim {
@@ -14,11 +15,12 @@ namespace cocoon::shim {
 struct Ending {
   std::optional<int> wait_status;  // as waitpid gives it (not the exit code); adopters have none
   std::optional<int> guest_exit;   // code of the exit marker
-  bool powered_down = false;       // the kernel's power-off line was the end of the console
+  KernelWord word = KernelWord::kNone;  // the end of the console
+  bool ends_by_reboot = false;          // Config::ends_by_reboot
 };
 
-// Why the VMM ended, one line, by the strongest evidence first: exit marker, power-off line or wait
-// status 0, signal, exit status with the last line of vmm.log, nothing. Pure.
+// Why the VMM ended, one line, by the strongest evidence first: exit marker, the kernel's word or
+// wait status 0, signal, exit status with the last line of vmm.log, nothing. Pure.
 Line describe_ending(const Ending& ending, std::string_view last_log_line);
 
 // The record as JSON: boot_id, pid, start_time, ended_at, wait_status|null, guest_exit|null,

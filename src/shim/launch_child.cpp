@@ -37,6 +37,7 @@ class Child {
     place_descriptors();
     limit();
     drop_rights();
+    lock_disks();
     exec_when_told();
   }
 
@@ -131,6 +132,28 @@ class Child {
     check_errno("drop capabilities", drop_bounding_set(0));
     check_errno("drop rights",
                 become_nobody(config.uid, config.gid, {config.groups.data(), config.group_count}));
+  }
+
+  // The descriptors stay open in the VMM, and such a lock lives as long as they do: it ends exactly
+  // with the VMM, whatever becomes of the shim. After the rights are gone, so that a name can open
+  // nothing that the VMM could not open itself.
+  void lock_disks() {
+    const Config& config = plan_.config;
+    for (std::size_t i = 0; i < config.lock_count; ++i) {
+      const std::string_view name = config.locks[i];
+      Line step("lock ");
+      step.add(name);
+      const int fd = ::open(name.data(), O_RDWR | O_NOFOLLOW | O_NONBLOCK);
+      check(step.view(), fd);
+      struct flock whole {};
+      whole.l_type = F_WRLCK;
+      whole.l_whence = SEEK_SET;
+      if (::fcntl(fd, F_OFD_SETLK, &whole) == 0) continue;
+      if (errno != EAGAIN && errno != EACCES) fail(step.view(), errno);
+      step.add(": locked by another process");
+      static_cast<void>(write_all(errors_, step.view()));
+      ::_exit(127);
+    }
   }
 
   [[noreturn]] void exec_when_told() {

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <span>
 
+#include "shim/halt_watch.h"
 #include "shim/setup.h"
 
 namespace cocoon::shim {
@@ -27,6 +28,8 @@ constexpr Milliseconds kAwakeLogCheck = 1000;
 constexpr Milliseconds kCalmLogCheck = 10'000;
 constexpr Milliseconds kBusyLogCheck = 250;
 constexpr std::uint64_t kFastGrowth = 256 * 1024;
+// How often a guest that says that it has halted is looked at.
+constexpr Milliseconds kHaltCheck = 1000;
 // Pause after which what has failed is tried again.
 constexpr Milliseconds kRetry = 1000;
 // Bounds for the last words: a process that outlives the VMM may hold the slave and go on writing,
@@ -92,6 +95,7 @@ class Loop {
     if (console_retry_ != kNever && console_retry_ <= time) console_retry_ = kNever;
     if (accept_retry_ != kNever && accept_retry_ <= time) accept_retry_ = kNever;
     if (!ended_ && (entries[kVmm].revents & POLLIN) != 0) take_end();
+    if (!ended_ && shim_.config.ends_by_reboot) watch_halt(time);
     if (ended_ && record_retry_ <= time) write_record();
   }
 
@@ -120,6 +124,7 @@ class Loop {
   [[nodiscard]] Milliseconds next_deadline() const {
     Milliseconds deadline = earlier(next_log_check_, earlier(console_retry_, accept_retry_));
     if (ended_) deadline = earlier(deadline, record_retry_);
+    if (!ended_) deadline = earlier(deadline, halt_check_);
     // In case room on the console is not reported.
     if (shim_.console.has_input()) deadline = earlier(deadline, now() + kRetry);
     return deadline;
@@ -133,6 +138,21 @@ class Loop {
   void pump(Milliseconds time) {
     // The VMM lives but has closed its console: poll() would report that for ever.
     if (shim_.console.pump() == Console::Pumped::kHungUp) console_retry_ = time + kRetry;
+  }
+
+  // The guest has powered off and its VMM would stay for ever.
+  void watch_halt(Milliseconds time) {
+    if (!shim_.marker.may_have_halted()) {
+      halt_check_ = kNever;
+      halt_watch_.reset();
+      return;
+    }
+    if (halt_check_ != kNever && time < halt_check_) return;
+    halt_check_ = time + kHaltCheck;
+    const auto switches = count_context_switches(shim_.identity.process.pid);
+    if (!halt_watch_.is_over(time, switches)) return;
+    halted_ = true;
+    send_signal(shim_.vmm.get(), SIGKILL);
   }
 
   void check_vmm_log() {
@@ -153,7 +173,8 @@ class Loop {
     }
     release_memory(shim_.vm_dir.get());
     ending.guest_exit = shim_.marker.guest_exit();
-    ending.powered_down = shim_.marker.powered_down();
+    ending.word = halted_ ? KernelWord::kHalted : shim_.marker.word();
+    ending.ends_by_reboot = shim_.config.ends_by_reboot;
     reason_ = describe_ending(ending, shim_.vmm_log.last_line().view());
     record_ = render_exit_record(shim_.identity, ending, current_time().view(), reason_.view());
     ended_ = true;
@@ -184,6 +205,9 @@ class Loop {
   Shim& shim_;
   bool ended_ = false;
   bool recorded_ = false;
+  bool halted_ = false;  // the guest, which is why we ended the VMM
+  HaltWatch halt_watch_;
+  Milliseconds halt_check_ = kNever;
   Milliseconds last_log_check_ = 0;
   Milliseconds next_log_check_ = 0;
   Milliseconds console_retry_ = kNever;

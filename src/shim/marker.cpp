@@ -18,14 +18,19 @@ std::optional<int> parse_exit(std::string_view line, std::string_view nonce) {
 }
 
 // Skips "[   12.345678] " and, with CONFIG_PRINTK_CALLER, "[    T1] ".
-bool is_power_down(std::string_view line) {
+KernelWord kernel_word(std::string_view line) {
   while (line.starts_with('[')) {
     const std::size_t close = line.find(']');
-    if (close == std::string_view::npos) return false;
+    if (close == std::string_view::npos) return KernelWord::kNone;
     line.remove_prefix(close + 1);
     while (line.starts_with(' ')) line.remove_prefix(1);
   }
-  return line == "reboot: Power down";
+  if (line == "reboot: Power down") return KernelWord::kPowerDown;
+  if (line == "reboot: System halted") return KernelWord::kHalted;
+  // Newer kernels go on with ": System halted instead", and with "with command '…'".
+  if (line.starts_with("reboot: Power off not available")) return KernelWord::kHalted;
+  if (line.starts_with("reboot: Restarting system")) return KernelWord::kRestart;
+  return KernelWord::kNone;
 }
 
 }  // namespace
@@ -39,10 +44,11 @@ std::string_view Marker::line() const {
 
 void Marker::end_line() {
   const std::string_view text = line();
+  if (too_long_ || !text.empty()) doubtful_ = false;
   if (too_long_) {
-    powered_down_ = false;
+    word_ = KernelWord::kNone;
   } else if (!text.empty()) {
-    powered_down_ = is_power_down(text);
+    word_ = kernel_word(text);
     if (const std::optional<int> code = parse_exit(text, nonce_)) guest_exit_ = code;
   }
   used_ = 0;
@@ -63,10 +69,10 @@ void Marker::feed(std::string_view bytes) {
   }
 }
 
-bool Marker::powered_down() const {
-  if (too_long_) return false;
+KernelWord Marker::last_word() const {
+  if (too_long_) return KernelWord::kNone;
   const std::string_view text = line();
-  return text.empty() ? powered_down_ : is_power_down(text);
+  return text.empty() ? word_ : kernel_word(text);
 }
 
 }  // namespace cocoon::shim

@@ -36,6 +36,10 @@ UniqueFd open_pidfd(pid_t pid) {
   return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0U)));
 }
 
+void send_signal(int pidfd, int signal) {
+  static_cast<void>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0U));
+}
+
 bool has_ended(int pidfd) {
   pollfd entry{pidfd, POLLIN, 0};
   return ::poll(&entry, 1, 0) == 1 && (entry.revents & POLLIN) != 0;

@@ -28,6 +28,9 @@ std::optional<std::uint64_t> read_start_time(pid_t pid);
 // A pidfd of the process; invalid, with errno set, when it cannot be opened.
 UniqueFd open_pidfd(pid_t pid);
 
+// Sends a signal to exactly this process; gone already is fine.
+void send_signal(int pidfd, int signal);
+
 // True when the process behind the pidfd has ended (a zombie has). Does not block.
 bool has_ended(int pidfd);
 

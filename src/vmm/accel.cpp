@@ -99,7 +99,7 @@ Result<AccelChoice> choose_accel(const AccelRequest& request) {
   Device device = look_at(request.device);
   Answer answer = COCOON_TRY(ask(request, device, !demanded), "find out whether KVM is usable");
   if (answer.text == kUsable) {
-    return AccelChoice{Accel::kKvm, std::move(device.groups), "", answer.fresh};
+    return AccelChoice{Accel::kKvm, std::move(device.groups), "", answer.fresh, ""};
   }
   if (demanded) {
     return fail(ErrorKind::kUnsupported, "COCOON_ACCEL=kvm, but KVM is not usable: {}",
@@ -111,7 +111,8 @@ Result<AccelChoice> choose_accel(const AccelRequest& request) {
       fmt::format("KVM is not usable here ({}); guests run under software emulation, "
                   "which is many times slower",
                   answer.text),
-      answer.fresh};
+      answer.fresh,
+      fmt::format("KVM is not usable here ({})", answer.text)};
 }
 
 }  // namespace cocoon::vmm

@@ -36,6 +36,8 @@ struct AccelChoice {
   // of this boot, so it is said once.
   std::string note;
   bool fresh = false;
+  // Why KVM is not usable, for a sentence of the caller's; empty as `note`.
+  std::string reason;
 };
 
 // Decides for one start. kInvalid: the override is neither kvm nor tcg. kUnsupported: KVM was

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/backend.h"
 
+#include "vmm/cloud_hypervisor/backend.h"
+#include "vmm/firecracker/backend.h"
 #include "vmm/qemu/backend.h"
 
 namespace cocoon::vmm {
@@ -10,6 +12,19 @@ constexpr std::string_view kQemu = "qemu";
 constexpr std::string_view kCloudHypervisor = "cloud-hypervisor";
 constexpr std::string_view kFirecracker = "firecracker";
 
+// Would this backend run such a VM here?
+bool is_ready(const Backend& backend, const BackendNeeds& needs) {
+  if (!backend.capabilities()) return false;
+  return !needs.firmware || backend.firmware();
+}
+
+std::string_view choose(const model::Config& config, const BackendNeeds& needs,
+                        const std::function<bool()>& kvm_usable) {
+  if (needs.windows) return kCloudHypervisor;
+  cloud_hypervisor::CloudHypervisorBackend preferred(config);
+  return is_ready(preferred, needs) && kvm_usable() ? kCloudHypervisor : kQemu;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Backend>> make_backend(std::string_view name, const model::Config& config) {
@@ -17,18 +32,25 @@ Result<std::unique_ptr<Backend>> make_backend(std::string_view name, const model
     return std::unique_ptr<Backend>(
         std::make_unique<qemu::QemuBackend>(config.qemu_binary, config.run_dir));
   }
-  if (name == kCloudHypervisor || name == kFirecracker) {
-    return fail(ErrorKind::kUnsupported, "this build has no {} backend; use qemu", name);
+  if (name == kCloudHypervisor) {
+    return std::unique_ptr<Backend>(
+        std::make_unique<cloud_hypervisor::CloudHypervisorBackend>(config));
+  }
+  if (name == kFirecracker) {
+    return std::unique_ptr<Backend>(
+        std::make_unique<firecracker::FirecrackerBackend>(config.fc_binary, config.run_dir));
   }
   return fail(ErrorKind::kInvalid,
               "unknown hypervisor \"{}\" (cloud-hypervisor, firecracker or qemu)", name);
 }
 
-Result<std::string> select_backend(std::string_view requested, const model::Config& config) {
+Result<std::string> select_backend(std::string_view requested, const model::Config& config,
+                                   const BackendNeeds& needs,
+                                   const std::function<bool()>& kvm_usable) {
   std::string_view name = requested;
   if (name.empty()) name = config.hypervisor;
   if (name.empty() && config.use_firecracker) name = kFirecracker;
-  if (name.empty() || name == "auto") name = kQemu;  // the only one that this build contains
+  if (name.empty() || name == "auto") name = choose(config, needs, kvm_usable);
   COCOON_TRY(make_backend(name, config), "choose the hypervisor");
   return std::string(name);
 }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,22 +19,12 @@
 #include "base/error.h"
 #include "model/config.h"
 #include "model/vm.h"
-#include "sys/process.h"
 #include "vmm/accel.h"
 #include "vmm/capabilities.h"
 #include "vmm/launch.h"
+#include "vmm/running_vmm.h"
 
 namespace cocoon::vmm {
-
-// A VMM process as the engine holds it. All members are borrowed for the call.
-struct RunningVmm {
-  int vm_dir = -1;          // descriptor of the VM directory
-  sys::ProcessRef process;  // checked against the peer of the API socket
-  const sys::LiveProcess* handle =
-      nullptr;                   // its pidfd: an end is seen at once; null: ended already
-  std::filesystem::path log;     // vmm.log, quoted when the VMM dies
-  std::uint64_t log_offset = 0;  // size of vmm.log before this launch
-};
 
 // Firmware that is installed here, for guests that boot a disk.
 struct Firmware {
@@ -74,10 +65,10 @@ class Backend {
   // or does not fit the record's disks. kUnsupported: the plan needs a newer VMM than is installed.
   virtual Result<Launch> plan_launch(const model::Vm& vm, Accel accel) const = 0;
 
-  // From "the process exists" to "the guest runs": waits for the API socket, configures and boots
-  // where the VMM wants that. kVmm: the VMM refused or died (its last words are quoted); kTimeout;
-  // kInterrupted. After an error the process has to be ended.
-  virtual Result<void> finish_start(const model::Vm& vm, const RunningVmm& vmm,
+  // From "the process exists" to "the guest runs": waits for the API socket, makes the calls of the
+  // launch where the VMM wants any. kVmm: the VMM refused or died (its last words are quoted);
+  // kTimeout; kInterrupted. After an error the process has to be ended.
+  virtual Result<void> finish_start(const Launch& launch, const RunningVmm& vmm,
                                     Deadline deadline) const = 0;
 
   // Asks the guest to shut down, again and again (guests that still boot lose the request), and
@@ -97,10 +88,19 @@ class Backend {
 // kUnsupported for one that this build does not contain. Starts nothing and looks at nothing.
 Result<std::unique_ptr<Backend>> make_backend(std::string_view name, const model::Config& config);
 
+// What a new VM asks of its backend.
+struct BackendNeeds {
+  bool firmware = false;  // it boots a disk through UEFI
+  bool windows = false;
+};
+
 // The name of the backend for a new VM: `requested` (--fc, --qemu, --backend; empty: not given)
 // over config.hypervisor over config.use_firecracker over auto. "auto", also when it is requested:
-// Cloud Hypervisor where this build contains it, its binary is found and KVM is usable, else QEMU.
-// Errors as make_backend.
-Result<std::string> select_backend(std::string_view requested, const model::Config& config);
+// Cloud Hypervisor where it is installed, new enough, has the firmware if one is needed, and
+// `kvm_usable` (called only then) says yes; else QEMU, but never for Windows. Errors as
+// make_backend.
+Result<std::string> select_backend(std::string_view requested, const model::Config& config,
+                                   const BackendNeeds& needs,
+                                   const std::function<bool()>& kvm_usable);
 
 }  // namespace cocoon::vmm

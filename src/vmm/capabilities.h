@@ -5,6 +5,9 @@
 
 #include <compare>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace cocoon::vmm {
 
@@ -34,9 +37,22 @@ struct Capabilities {
   bool hotplug = false;             // the device plan has room for disks and NICs added at run time
   bool reboot_in_place = false;     // a guest reboot keeps the VMM process
   bool needs_kvm = false;           // no software emulation
+  bool needs_vmlinux = false;       // boots no compressed kernel
+  bool prefers_vmlinux = false;     // takes an unpacked kernel where there is one
+  bool ends_by_reboot = false;      // a guest has to reboot to end its VMM, not to power off
+  bool landlock = false;            // the VMM confines itself to its directory
   GracefulStop graceful_stop = GracefulStop::kNone;
   int max_disks = 0;  // all roles together, from the device plan that would be launched, no NIC
   int max_cpus = 0;
 };
+
+// "power_button", …
+std::string_view graceful_stop_name(GracefulStop stop);
+
+// Every yes-or-no capability with its name as JSON has it: "direct_boot", …
+std::vector<std::pair<std::string_view, bool>> capability_flags(const Capabilities& able);
+
+// "version 53.0.0: direct_boot, uefi, …; up to 26 disks and 255 vCPUs", for people.
+std::string describe(const Capabilities& able);
 
 }  // namespace cocoon::vmm

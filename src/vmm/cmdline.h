@@ -2,6 +2,7 @@
 // Kernel command lines of directly booted guests, for every backend. Pure.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -15,9 +16,22 @@ namespace cocoon::vmm {
 // our program runs restarts at once, through the keyboard controller, which every VMM has.
 std::string boot_kit_cmdline(std::string_view console);
 
+// How the guest knows its disks.
+enum class DiskNames {
+  kSerials,
+  kOrder,  // "/dev/vda" and so on, in attach order: the VMM gives no serials
+};
+
+// The longest line that a kernel takes: COMMAND_LINE_SIZE of x86 without the NUL.
+inline constexpr std::size_t kMaxCmdline = 2047;
+
 // A guest that boots its image's own kernel: the keys of the original in their order (spec 02 §10,
-// Cloud Hypervisor form, disks by serial), and always the host name (spec 02 B27). kInvalid: no
-// layer, no copy-on-write disk, or the line is too long for a kernel (2047 bytes).
-Result<std::string> image_cmdline(const model::Vm& vm, std::string_view console);
+// spec 03 §7), and always the host name (spec 02 B27). kInvalid: no layer, no copy-on-write disk,
+// or the line is too long.
+Result<std::string> image_cmdline(const model::Vm& vm, std::string_view console,
+                                  DiskNames names = DiskNames::kSerials);
+
+// The kernel's name of the virtio disk at a place: "vda", "vdz", "vdaa".
+std::string virtio_disk_name(std::size_t index);
 
 }  // namespace cocoon::vmm

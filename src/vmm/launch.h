@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
 namespace cocoon::vmm {
 
 // Names in the VM directory that every backend shares (design §5). A VMM is only ever told names
@@ -23,6 +25,14 @@ struct LaunchFile {
   bool writable = false;  // the VMM opens it for writing, so it has to belong to the VMM's uid
 };
 
+// One call to a VMM's HTTP API.
+struct ApiCall {
+  std::string method;           // "PUT"
+  std::string path;             // "/api/v1/vm.create"
+  nlohmann::ordered_json body;  // null: none is sent
+  bool operator==(const ApiCall&) const = default;
+};
+
 struct Launch {
   std::string program;            // absolute path
   std::vector<std::string> args;  // argv[1..]
@@ -34,6 +44,14 @@ struct Launch {
   // Bytes of guest memory in the file `memory` (or what it links to): sparse, this size, owned by
   // the VMM's uid, 0600. 0: the backend needs no such file.
   std::int64_t memory_file_bytes = 0;
+  // Disks that the launcher locks for the VMM, because it locks none itself (design §5).
+  std::vector<std::string> lock_files;
+  // A guest reboot ends the process, and a guest power-off does not; else the other way round.
+  bool ends_by_reboot = false;
+  // What is said to the VMM once it listens, in this order; the last one starts the guest. Empty
+  // for a VMM that is told everything by its arguments.
+  std::vector<ApiCall> calls;
+  std::string api_socket;  // where they go, relative to the VM directory; empty: nowhere
 };
 
 }  // namespace cocoon::vmm

@@ -3,11 +3,14 @@
 
 import os
 import re
+import sqlite3
+import struct
 import time
+import unittest
 
 import backends
 import cocoon_e2e
-from cocoon_e2e import CONFLICT, StoreTest, wait_for
+from cocoon_e2e import CONFLICT, UNSUPPORTED, StoreTest, wait_for
 
 
 class RunToExit(StoreTest):
@@ -106,6 +109,64 @@ class RunToExit(StoreTest):
         record = wait_for("the second boot to end", ended, 2 * cocoon_e2e.BOOT_SECONDS, 0.1)
         self.assertEqual((record["state"], record["exit_code"]), ("stopped", 3))
         self.assertEqual(seen, {vm["pid"]})
+
+
+    def test_guest_power_off(self):
+        """By the guest's own command, not by the end of its entrypoint: also where that only halts the
+        machine and its VMM would stay."""
+        vm = self.c.run_vm("busybox", "--", "/bin/sh", "-c", "sync; poweroff -f; sleep 600")
+        record = self.c.wait_state(vm["id"], "stopped")
+        self.assertEqual((record["exit_code"], record["exit"]["reason"]), (None, "guest power-off"))
+
+    def test_words_of_a_power_off_are_none(self):
+        """A guest that only prints what the kernel prints then goes on living."""
+        vm = self.c.run_vm("busybox", "--", "/bin/sh", "-c",
+                           "echo 'reboot: System halted' >/dev/console; sleep 600")
+        self.c.wait_console(vm["id"], "^reboot: System halted")
+        time.sleep(12)
+        self.assertEqual(self.c.state(vm["id"]), "running")
+
+
+class Refusals(StoreTest):
+    """What a backend cannot do is refused before anything is made, naming what is missing."""
+
+    def test_cloud_image(self):
+        if backends.has("uefi"):
+            raise unittest.SkipTest(f"{backends.NAME} has the capability uefi")
+        disk = self.c.base / "disk.raw"
+        sector = bytearray(512)
+        sector[446:462] = struct.pack("<B3xB3xII", 0x80, 0x83, 2048, 2048)   # one partition
+        sector[510:] = b"\x55\xaa"
+        disk.write_bytes(bytes(sector) + bytes((4 << 20) - 512))
+        self.c.import_image("cloud", disk)
+        try:
+            for verb in ("create", "run", "debug"):
+                self.c.fails(UNSUPPORTED, "vm", verb, *cocoon_e2e.SMALL, "cloud", says=r"capability uefi")
+        finally:
+            self.c.ok("image", "rm", "cloud")
+            self.c.ok("gc")
+
+    def test_kernel_that_was_never_unpacked(self):
+        """A kernel object of an older cocoon has no vmlinux."""
+        if backends.NAME != "firecracker":
+            raise unittest.SkipTest(f"{backends.NAME} boots compressed kernels")
+        database = sqlite3.connect(self.c.root / "cocoon.db")
+        with database:
+            database.execute("UPDATE kernels SET record = json_set(record, '$.vmlinux_size', 0)")
+        try:
+            self.c.fails(UNSUPPORTED, "vm", "create", *cocoon_e2e.SMALL, "busybox",
+                         says="kernel \"debian\" has none: import it again with `cocoon kernel import`")
+        finally:
+            with database:
+                database.execute("UPDATE kernels SET record = ?", (self.record,))
+            database.close()
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        database = sqlite3.connect(cls.c.root / "cocoon.db")
+        cls.record = database.execute("SELECT record FROM kernels").fetchone()[0]
+        database.close()
 
 
 class StopAndLogs(StoreTest):

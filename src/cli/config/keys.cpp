@@ -148,6 +148,7 @@ constexpr std::array kKeys = {
     Key{"cni_bin_dir", "", set_text<&Config::cni_bin_dir>},
     Key{"dns", "", set_dns},
     Key{"ch_binary", "", set_text<&Config::ch_binary>},
+    Key{"ch_firmware", "", set_text<&Config::ch_firmware>},
     Key{"fc_binary", "", set_text<&Config::fc_binary>},
     Key{"qemu_binary", "", set_text<&Config::qemu_binary>},
     Key{"hypervisor", "", set_hypervisor},

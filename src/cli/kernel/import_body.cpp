@@ -28,6 +28,7 @@ Result<int> run_kernel_import(App& app, const KernelImportFlags& flags,
         view.step(step.phase, step.done, step.total, step.text);
       }));
   view.finish();
+  if (!report.note.empty()) app.output().remark(report.note);
   if (wants_json(flags.format)) {
     app.output().print(render_json(model::to_public_json(report.kernel)));
     return 0;

@@ -12,7 +12,7 @@ std::string kernel_table(const std::vector<model::KernelName>& kernels) {
   Table table({"NAME", "VERSION", "SIZE", "DEFAULT", "CREATED"});
   for (const model::KernelName& named : kernels) {
     const model::Kernel& kernel = named.kernel;
-    std::int64_t size = kernel.kernel_size + kernel.initramfs_size + kernel.modules_size;
+    std::int64_t size = model::total_size(kernel);
     table.add({named.name, kernel.version.empty() ? "-" : kernel.version, human_size(size),
                named.is_default ? "*" : "", local_time(kernel.created_at)});
   }

@@ -17,7 +17,7 @@ Command vm_inspect_command() {
   command.names = Names::kVm;
   command.run = [format](App& app, const Arguments& arguments) -> Result<int> {
     FoundVm found = COCOON_TRY(find_vm(app, arguments.names[0]));
-    app.output().print(render_json(engine::public_json(*found.ports, found.vm)));
+    app.output().print(render_json(engine::inspect_json(*found.ports, found.vm)));
     return 0;
   };
   return command;

@@ -73,6 +73,9 @@ class BlobStore {
   // exists is used, since blobs that a VM may see never change.
   Result<std::optional<BlobLease>> find_like(const std::string& prefix, std::string_view kind);
 
+  // Where a blob lies.
+  store::fs::path file(const model::Blob& blob) const { return paths_.root() / blob.file; }
+
   // Takes back what ensure() made, for an import that failed. The leases must be gone by then.
   void undo();
   // The rows that pin the blobs are committed.

@@ -115,12 +115,17 @@ Result<void> drain(ByteSource& source);
 // Everything, as long as it is not more than `limit` bytes (kCorrupt, naming `what`).
 Result<std::string> read_all(ByteSource& source, std::size_t limit, std::string_view what);
 
-enum class Compression { kNone, kGzip, kZstd, kXz, kBzip2 };
+// kLzma and kLz4 (its legacy frames) are what kernels use; they are never sniffed in images.
+enum class Compression { kNone, kGzip, kZstd, kXz, kBzip2, kLzma, kLz4 };
 // By the first bytes, never by a name or media type (spec 02 §5.4); needs 6 bytes at most.
 Compression sniff_compression(std::string_view head);
 
 // The stream unpacked when it is gzip or zstd (xz only with `allow_xz`), else as it is.
 // kUnsupported for other compressions. Damage shows up while reading, as kCorrupt.
 Result<SourcePtr> decompress(SourcePtr source, bool allow_xz = false);
+
+// The stream unpacked by the compression that it is known to have. Damage shows up while reading,
+// as kCorrupt; bytes of another compression may come out as they are.
+Result<SourcePtr> decompress_as(SourcePtr source, Compression compression);
 
 }  // namespace cocoon::image

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/units.h"
 #include "image/acquire/digest.h"
+#include "image/acquire/kernel_unpack.h"
 #include "image/acquire/layer_stage.h"
 #include "image/acquire/tar_scan.h"
 #include "sys/cancel.h"
@@ -30,6 +31,7 @@ class Converter {
                                         const std::string& chain);
   Result<BlobLease> boot_file(const model::BootEntry& entry, const std::vector<LayerInput>& inputs,
                               bool are_merged);
+  Result<std::optional<BlobLease>> vmlinux(const BlobLease& kernel);
 
  private:
   using Stage = std::function<Result<StagingTree>(const sys::fs::path& dir)>;
@@ -245,6 +247,28 @@ Result<BlobLease> Converter::boot_file(const model::BootEntry& entry,
   return lease;
 }
 
+// Unpacks the image's kernel for VMMs that take no compressed one. The others boot it as it is, so
+// a kernel that cannot be unpacked is no reason to refuse the image.
+Result<std::optional<BlobLease>> Converter::vmlinux(const BlobLease& kernel) {
+  model::Blob blob;
+  blob.id = "vmlinux-" + kernel.blob.sha256;
+  blob.kind = "boot";
+  if (auto there = COCOON_TRY(blobs_.find(blob.id))) return there;
+  constexpr std::size_t kMaxKernel = std::size_t{1} << 30;
+  std::string packed = COCOON_TRY(sys::read_file(blobs_.file(kernel.blob), kMaxKernel));
+  bool is_elf = check_vmlinux(packed).has_value();
+  auto unpacked = is_elf ? Result<std::string>(std::move(packed)) : unpack_kernel(packed);
+  if (!unpacked) {
+    log_debug("the image's kernel is not unpacked: {}", unpacked.error().to_string());
+    return std::optional<BlobLease>();
+  }
+  auto make = [&](const BlobStore::Order& order, model::Blob&) -> Result<void> {
+    return sys::write_file_atomic(order.file, *unpacked, 0444);
+  };
+  return std::optional<BlobLease>(
+      COCOON_TRY(blobs_.ensure(std::move(blob), settings_.work, make), "unpack the kernel"));
+}
+
 }  // namespace
 
 ConvertSettings convert_settings(const model::Config& config, const WorkDir& work) {
@@ -291,6 +315,7 @@ Result<ImageBlobs> convert_image(BlobStore& blobs, const ConvertSettings& settin
   if (!out.boot) return out;
   out.kernel = COCOON_TRY(converter.boot_file(out.boot->kernel, inputs, are_merged));
   out.initrd = COCOON_TRY(converter.boot_file(out.boot->initrd, inputs, are_merged));
+  out.vmlinux = COCOON_TRY(converter.vmlinux(*out.kernel));
   return out;
 }
 

@@ -46,6 +46,7 @@ struct ImageBlobs {
   std::vector<BlobLease> disks;  // bottom first
   std::optional<BlobLease> kernel;
   std::optional<BlobLease> initrd;
+  std::optional<BlobLease> vmlinux;  // the kernel unpacked, if it is a compressed one of x86
   std::optional<BootFiles> boot;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // gzip goes through zlib itself, since libarchive does not check the CRC in a gzip trailer and a
-// damaged plain tar has no other checksum; zstd and xz go through libarchive's raw format.
+// damaged plain tar has no other checksum; the others go through libarchive's raw format.
 #include <archive.h>
 #include <archive_entry.h>
 #include <zlib.h>
@@ -87,13 +87,16 @@ class GzipSource : public ByteSource {
 
 class RawSource : public ByteSource {
  public:
-  explicit RawSource(SourcePtr inner) : inner_(std::move(inner)), buffer_(kBuffer, '\0') {}
+  RawSource(SourcePtr inner, Compression compression)
+      : inner_(std::move(inner)), buffer_(kBuffer, '\0'), compression_(compression) {}
   ~RawSource() override { archive_read_free(archive_); }
 
   Result<void> start() {
     archive_read_support_format_raw(archive_);
-    archive_read_support_filter_zstd(archive_);
-    archive_read_support_filter_xz(archive_);
+    // ARCHIVE_WARN would mean an external program, which is never wanted.
+    if (support(archive_, compression_) != ARCHIVE_OK) {
+      return fail(ErrorKind::kUnsupported, "libarchive was built without this compression");
+    }
     archive_entry* entry = nullptr;
     if (archive_read_open(archive_, this, nullptr, on_read, nullptr) != ARCHIVE_OK) {
       return failure();
@@ -112,6 +115,25 @@ class RawSource : public ByteSource {
   }
 
  private:
+  static int support(archive* archive, Compression compression) {
+    switch (compression) {
+      case Compression::kZstd:
+        return archive_read_support_filter_zstd(archive);
+      case Compression::kXz:
+        return archive_read_support_filter_xz(archive);
+      case Compression::kBzip2:
+        return archive_read_support_filter_bzip2(archive);
+      case Compression::kLzma:
+        return archive_read_support_filter_lzma(archive);
+      case Compression::kLz4:
+        return archive_read_support_filter_lz4(archive);
+      case Compression::kNone:
+      case Compression::kGzip:
+        break;
+    }
+    return ARCHIVE_FATAL;
+  }
+
   static la_ssize_t on_read(archive* /*archive*/, void* self, const void** block) {
     auto* source = static_cast<RawSource*>(self);
     auto got = source->inner_->read(source->buffer_.data(), source->buffer_.size());
@@ -132,14 +154,14 @@ class RawSource : public ByteSource {
 
   SourcePtr inner_;
   std::string buffer_;
+  Compression compression_;
   archive* archive_ = archive_read_new();
   std::optional<Error> error_;
   bool ended_ = false;
 };
 
 template <class Source>
-Result<SourcePtr> started(SourcePtr inner) {
-  auto source = std::make_unique<Source>(std::move(inner));
+Result<SourcePtr> started(std::unique_ptr<Source> source) {
   COCOON_TRY(source->start());
   return SourcePtr(std::move(source));
 }
@@ -161,21 +183,19 @@ Compression sniff_compression(std::string_view head) {
 Result<SourcePtr> decompress(SourcePtr source, bool allow_xz) {
   auto peeked = std::make_unique<PeekSource>(std::move(source));
   Compression compression = sniff_compression(COCOON_TRY(peeked->peek(6)));
-  switch (compression) {
-    case Compression::kNone:
-      return SourcePtr(std::move(peeked));
-    case Compression::kGzip:
-      return started<GzipSource>(std::move(peeked));
-    case Compression::kZstd:
-      return started<RawSource>(std::move(peeked));
-    case Compression::kXz:
-      if (allow_xz) return started<RawSource>(std::move(peeked));
-      break;
-    case Compression::kBzip2:
-      break;
-  }
+  bool wanted = compression == Compression::kNone || compression == Compression::kGzip ||
+                compression == Compression::kZstd || (compression == Compression::kXz && allow_xz);
+  if (wanted) return decompress_as(std::move(peeked), compression);
   return fail(ErrorKind::kUnsupported, "{} compression is not supported: use gzip or zstd",
               compression == Compression::kXz ? "xz" : "bzip2");
+}
+
+Result<SourcePtr> decompress_as(SourcePtr source, Compression compression) {
+  if (compression == Compression::kNone) return source;
+  if (compression == Compression::kGzip) {
+    return started(std::make_unique<GzipSource>(std::move(source)));
+  }
+  return started(std::make_unique<RawSource>(std::move(source), compression));
 }
 
 }  // namespace cocoon::image

@@ -90,6 +90,10 @@ Result<BootSource> boot_source(store::Db& db, const store::Paths& paths,
     source.initrd =
         COCOON_TRY(blob_file(db, paths, image.initrd->blob), "image \"{}\"", image.name);
   }
+  if (image.vmlinux) {
+    source.vmlinux =
+        COCOON_TRY(blob_file(db, paths, image.vmlinux->blob), "image \"{}\"", image.name);
+  }
   source.blobs = model::image_blobs(image);
   return source;
 }
@@ -111,6 +115,12 @@ Result<KernelSource> kernel_source(store::Db& db, const store::Paths& paths,
   COCOON_TRY(check_file(source.kernel, kernel.kernel_size), "kernel \"{}\"", source.named.name);
   COCOON_TRY(check_file(source.initramfs, kernel.initramfs_size), "kernel \"{}\"",
              source.named.name);
+  if (kernel.vmlinux_size > 0) {
+    source.vmlinux = paths.kernel(kernel.id) / model::kVmlinuxFile;
+    COCOON_TRY(check_file(source.vmlinux, kernel.vmlinux_size), "kernel \"{}\"", source.named.name);
+  } else if (kernel.format == "elf") {
+    source.vmlinux = source.kernel;
+  }
   if (!kernel.modules_blob.empty()) {
     source.modules =
         COCOON_TRY(blob_file(db, paths, kernel.modules_blob), "kernel \"{}\"", source.named.name);

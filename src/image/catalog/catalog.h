@@ -40,7 +40,8 @@ struct BootSource {
   std::vector<BlobFile> disks;     // bottom first
   std::optional<BlobFile> kernel;  // the image's own; both or neither
   std::optional<BlobFile> initrd;
-  std::vector<std::string> blobs;  // all IDs, to pin with the VM's row
+  std::optional<BlobFile> vmlinux;  // the kernel unpacked, where the image has one to unpack
+  std::vector<std::string> blobs;   // all IDs, to pin with the VM's row
 };
 
 // Resolves an image for a new VM and checks that its files are there. Pinning is the caller's: in
@@ -54,6 +55,7 @@ struct KernelSource {
   model::KernelName named;
   store::fs::path kernel;
   store::fs::path initramfs;
+  store::fs::path vmlinux;  // the kernel unpacked or as it is, if that is an ELF file; may be empty
   std::optional<BlobFile> modules;
 };
 

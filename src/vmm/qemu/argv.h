@@ -24,8 +24,4 @@ inline constexpr const char* kAgentPort = "org.cocoon.agent";
 // kInvalid: the record cannot be booted by this backend.
 Result<Launch> render_launch(const model::Vm& vm, const Plan& plan, Accel accel);
 
-// The UUID that a guest finds in its firmware tables: the first 128 bits of the VM's ID with the
-// version and variant of a random UUID, since an ID is random. kInvalid when it is no ID.
-Result<std::string> vm_uuid(std::string_view id);
-
 }  // namespace cocoon::vmm::qemu

@@ -25,7 +25,7 @@ class QemuBackend : public Backend {
   Result<Firmware> firmware() const override;
   Result<model::DevicePlan> plan_devices(const model::Vm& vm) const override;
   Result<Launch> plan_launch(const model::Vm& vm, Accel accel) const override;
-  Result<void> finish_start(const model::Vm& vm, const RunningVmm& vmm,
+  Result<void> finish_start(const Launch& launch, const RunningVmm& vmm,
                             Deadline deadline) const override;
   Result<bool> ask_guest_to_stop(const RunningVmm& vmm, Deadline deadline) const override;
   Result<void> quit(const RunningVmm& vmm, Deadline deadline) const override;

@@ -2,31 +2,12 @@
 #include "vmm/qemu/qmp_message.h"
 
 #include "model/json_fields.h"
+#include "vmm/untrusted_json.h"
 
 namespace cocoon::vmm::qemu {
 namespace {
 
-constexpr int kMaxDepth = 32;
 constexpr std::size_t kMaxText = 1024;  // of an error, which ends up in a message to the user
-
-// Counts brackets outside of strings before a parser allocates anything for them.
-bool too_deep(std::string_view text) {
-  int depth = 0;
-  bool in_string = false;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    char c = text[at];
-    if (in_string) {
-      if (c == '\\') ++at;
-      if (c == '"') in_string = false;
-      continue;
-    }
-    if (c == '"') in_string = true;
-    if (c == '{' || c == '[') ++depth;
-    if (c == '}' || c == ']') --depth;
-    if (depth > kMaxDepth) return true;
-  }
-  return false;
-}
 
 Result<QmpMessage> parse_event(const model::Fields& outer, const nlohmann::json& name) {
   QmpMessage message;
@@ -52,11 +33,8 @@ Result<QmpMessage> parse_error(const nlohmann::json& body) {
 }  // namespace
 
 Result<QmpMessage> parse_qmp_message(std::string_view line) {
-  if (too_deep(line)) return fail(ErrorKind::kCorrupt, "a message nested too deeply");
-  auto json = nlohmann::json::parse(line, nullptr, false);
-  if (json.is_discarded() || !json.is_object()) {
-    return fail(ErrorKind::kCorrupt, "a line that is no JSON object");
-  }
+  nlohmann::json json = COCOON_TRY(parse_untrusted_json(line), "read a message");
+  if (!json.is_object()) return fail(ErrorKind::kCorrupt, "a line that is no JSON object");
   model::Fields fields(json, "message");
   if (json.contains("QMP")) {
     QmpMessage message;

@@ -12,11 +12,10 @@
 namespace cocoon::vmm::qemu {
 
 // The absolute path of the program. kUnsupported when it is not installed.
-Result<std::string> find_binary(const std::string& binary);
+Result<std::string> find_qemu(const std::string& binary);
 
-// Asks the program for its version, or remembers the answer of an earlier command for the same file
-// (path, inode, size, mtime): a small file in `run_dir`.
-Result<Version> installed_version(const std::string& path, const std::filesystem::path& run_dir);
+// Its version, remembered in `run_dir`.
+Result<Version> qemu_version(const std::string& path, const std::filesystem::path& run_dir);
 
 // "QEMU emulator version 7.2.22 (Debian …)" -> 7.2.22. kUnsupported for any other text.
 Result<Version> parse_version(std::string_view output);

@@ -15,6 +15,7 @@
 #include "integration/image/fixture.h"
 #include "integration/image/tar_builder.h"
 #include "store/blob_rows.h"
+#include "unit/image/sample_kernel.h"
 
 namespace cocoon::test {
 namespace {
@@ -221,6 +222,39 @@ TEST_F(Import, KernelAndInitrdInTheImageAreKept) {
   ASSERT_EQ(stat(source->kernel->path.c_str(), &info), 0);
   EXPECT_EQ(info.st_nlink, 1U);
   EXPECT_EQ(info.st_mode & 07777, 0444U);
+}
+
+TEST_F(Import, TheImagesKernelIsUnpackedOnce) {
+  std::string vmlinux = image::test::vmlinux();
+  std::string kernel = image::test::bzimage(gzip(vmlinux));
+  auto archive =
+      docker_archive({tar({file("boot/vmlinuz", kernel), file("boot/initrd.img", "i")})});
+  auto first = import_bytes("own", archive);
+  ASSERT_TRUE(first) << first.error().to_string();
+  auto source = image::boot_source(*db_, ports_->paths, "own");
+  ASSERT_TRUE(source) << source.error().to_string();
+  ASSERT_TRUE(source->vmlinux);
+  EXPECT_TRUE(*sys::read_file(source->vmlinux->path, 1 << 20) == vmlinux);
+  EXPECT_TRUE(*sys::read_file(source->kernel->path, 1 << 20) == kernel);
+  EXPECT_EQ(source->blobs.size(), 4U);
+  struct stat info {};
+  ASSERT_EQ(stat(source->vmlinux->path.c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 07777, 0444U);
+  auto second = import_bytes("own2", archive);
+  ASSERT_TRUE(second) << second.error().to_string();
+  EXPECT_EQ(second->new_blobs, 0U);
+  EXPECT_EQ(second->image.vmlinux, first->image.vmlinux);
+  collect();
+  EXPECT_TRUE(fs::exists(source->vmlinux->path));
+}
+
+TEST_F(Import, AKernelThatCannotBeUnpackedIsNoReasonToRefuseTheImage) {
+  std::string kernel = image::test::bzimage(gzip(image::test::vmlinux()).substr(0, 500));
+  auto report = import_bytes(
+      "own", docker_archive({tar({file("boot/vmlinuz", kernel), file("boot/initrd.img", "i")})}));
+  ASSERT_TRUE(report) << report.error().to_string();
+  EXPECT_TRUE(report->image.kernel);
+  EXPECT_FALSE(report->image.vmlinux);
 }
 
 TEST_F(Import, ABootFileThatGotLostComesBackFromTheInput) {

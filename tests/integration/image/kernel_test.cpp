@@ -8,6 +8,7 @@
 #include "engine/kernel_import.h"
 #include "engine/kernel_list.h"
 #include "image/acquire/byte_source.h"
+#include "image/acquire/kernel_unpack.h"
 #include "image/catalog/catalog.h"
 #include "image/catalog/collect.h"
 #include "integration/image/fixture.h"
@@ -73,6 +74,10 @@ TEST_F(Kernels, AnObjectIsKernelInitramfsAndModules) {
                                       "xfs.ko"}));
   auto source = image::kernel_source(*db_, ports_->paths, "");
   ASSERT_TRUE(source) << source.error().to_string();
+  // The sample has no payload: it is imported all the same, and says what cannot boot it.
+  EXPECT_TRUE(source->vmlinux.empty());
+  EXPECT_NE(report->note.find("Firecracker before 1.17 cannot boot this kernel"),
+            std::string::npos);
   EXPECT_EQ(*sys::read_file(source->kernel, 1 << 20), *sys::read_file(sample_->kernel(), 1 << 20));
   std::string archive = unpacked_initramfs(source->initramfs);
   for (const char* part :
@@ -204,6 +209,19 @@ TEST_F(Kernels, ADistributionsKernel) {
   EXPECT_EQ(kernel.version, version);
   const auto& names = kernel.initramfs_modules;
   auto at = [&](const char* name) { return std::find(names.begin(), names.end(), name); };
+  // Unpacked once, for VMMs that boot nothing else.
+  EXPECT_EQ(report->note, "");
+  auto source = image::kernel_source(*db_, ports_->paths, "debian");
+  ASSERT_TRUE(source) << source.error().to_string();
+  EXPECT_EQ(source->vmlinux, ports_->paths.kernel(kernel.id) / "vmlinux");
+  struct stat info {};
+  ASSERT_EQ(stat(source->vmlinux.c_str(), &info), 0);
+  EXPECT_EQ(info.st_size, kernel.vmlinux_size);
+  EXPECT_EQ(info.st_mode & 07777, 0444U);
+  EXPECT_TRUE(image::check_vmlinux(*sys::read_file(source->vmlinux, image::kMaxVmlinux)));
+  // A cut one is noticed before a VM is made from it.
+  ASSERT_EQ(truncate(source->vmlinux.c_str(), 100), 0);
+  EXPECT_EQ(image::kernel_source(*db_, ports_->paths, "debian").error().kind, ErrorKind::kCorrupt);
   EXPECT_LT(at("virtio_ring.ko"), at("virtio_blk.ko"));
   for (const char* needed : {"virtio_pci.ko", "erofs.ko", "overlay.ko"}) {
     EXPECT_NE(at(needed), names.end()) << needed;

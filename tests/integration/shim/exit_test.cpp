@@ -94,6 +94,32 @@ TEST_F(ExitTest, KernelsPowerOffLineCounts) {
   EXPECT_TRUE(record.at("guest_exit").is_null());
 }
 
+TEST_F(ExitTest, StatusZeroIsARebootWhereThatEndsTheVmm) {
+  const json record = run_to_end({"say:bye", "exit:0"}, {{"ends_by", "reboot"}});
+  EXPECT_EQ(record.at("reason"), "guest reboot");
+}
+
+TEST_F(ExitTest, HaltedGuestsVmmIsEnded) {
+  launch({"say:[    9.000000] reboot: System halted", "idle"}, {{"ends_by", "reboot"}});
+  const auto start = std::chrono::steady_clock::now();
+  const json record = json::parse(exit_record(milliseconds(15'000)), nullptr, false);
+  ASSERT_FALSE(record.is_discarded());
+  EXPECT_EQ(record.at("reason"), "guest power-off");
+  EXPECT_EQ(record.at("wait_status"), SIGKILL);
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::seconds(4));
+}
+
+TEST_F(ExitTest, OneThatOnlySaysSoIsLeftAlone) {
+  launch({"say:reboot: Power down", "tick"}, {{"ends_by", "reboot"}});
+  EXPECT_EQ(exit_record(milliseconds(8000)), "");
+  EXPECT_TRUE(status().starts_with("vmm "));
+}
+
+TEST_F(ExitTest, HaltedGuestsVmmStaysWhereItEndsByItself) {
+  launch({"say:reboot: Power down", "idle"});
+  EXPECT_EQ(exit_record(milliseconds(7500)), "");
+}
+
 TEST_F(ExitTest, ConsoleIsReadToItsEnd) {
   // Far more than the terminal's buffers hold, and nothing between the last byte and the end.
   const json record = run_to_end({"flood:20000", marker("5"), "exit:0"});

@@ -10,7 +10,7 @@
 //   idle          waits for ever, reads nothing  eat           reads and forgets until `q`
 //   close         closes the console             blocking      clears O_NONBLOCK on descriptor 3
 //                                                              for ever, in a loop
-//   steal-master  replaces descriptor 3 by a pipe
+//   steal-master  replaces descriptor 3 by a pipe   tick       waits for ever, waking up often
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -95,6 +95,9 @@ void act(std::string_view verb, const std::string& value) {
   if (verb == "eat") read_input(false);
   if (verb == "idle") {
     while (true) ::pause();
+  }
+  if (verb == "tick") {
+    while (true) ::usleep(300'000);
   }
   if (verb == "close") {
     ::close(STDIN_FILENO);

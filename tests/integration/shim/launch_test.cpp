@@ -204,6 +204,57 @@ TEST_F(LaunchTest, FailedStepsComeBackInTheChildsWords) {
   EXPECT_EQ(launch({}, {{"vm_dir", "/"}}).report, "error shim.conf: vm_dir is another directory");
 }
 
+// A file in the VM's directory that belongs to the VMM, as a disk does.
+void make_disk(const fs::path& path, uid_t uid) {
+  std::ofstream(path) << "disk";
+  ASSERT_EQ(::chown(path.c_str(), uid, uid), 0);
+  ASSERT_EQ(::chmod(path.c_str(), 0600), 0);
+}
+
+// Takes the lock as another VMM would; the descriptor, or -1 when somebody has it.
+int take_disk_lock(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+  struct flock whole {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  if (::fcntl(fd, F_OFD_SETLK, &whole) == 0) return fd;
+  ::close(fd);
+  return -1;
+}
+
+TEST_F(LaunchTest, DiskLocksEndExactlyWithTheVmm) {
+  const fs::path disk = vm_dir_ / "cow.raw";
+  make_disk(disk, uid_);
+  const Running shim = launch({"idle"}, {{"lock", "cow.raw"}});
+  ASSERT_TRUE(shim.report.starts_with("started ")) << shim.report;
+  EXPECT_EQ(take_disk_lock(disk), -1);
+  kill_shim(shim);
+  EXPECT_EQ(take_disk_lock(disk), -1);
+  ::kill(vmm(), SIGKILL);
+  ::waitpid(vmm(), nullptr, 0);
+  const int lock = take_disk_lock(disk);
+  EXPECT_GE(lock, 0);
+  ::close(lock);
+}
+
+TEST_F(LaunchTest, LockedOrMissingDiskIsNamed) {
+  const fs::path disk = vm_dir_ / "cow.raw";
+  make_disk(disk, uid_);
+  const int lock = take_disk_lock(disk);
+  ASSERT_GE(lock, 0);
+  EXPECT_EQ(launch({"idle"}, {{"lock", "cow.raw"}}).report,
+            "error lock cow.raw: locked by another process");
+  EXPECT_FALSE(fs::exists(vm_dir_ / "vmm"));
+  ::close(lock);
+  EXPECT_TRUE(launch({"exit:0"}, {{"lock", "cow.raw"}}).report.starts_with("started "));
+  exit_record();
+  EXPECT_EQ(launch({"idle"}, {{"lock", "none.raw"}}).report,
+            "error lock none.raw: No such file or directory");
+  // The VMM has no right to this one, so neither has its launcher by then.
+  EXPECT_EQ(launch({"idle"}, {{"lock", "shim.conf"}}).report,
+            "error lock shim.conf: Permission denied");
+}
+
 TEST_F(LaunchTest, ConfigurationThatOthersCouldReadIsRefused) {
   configure({"idle"});
   ::chmod((vm_dir_ / "shim.conf").c_str(), 0640);

@@ -114,8 +114,8 @@ TEST_F(QemuVm, QuotesWhatAFailedStartSaid) {
   auto launch = backend_->plan_launch(vm_, Accel::kTcg);
   ASSERT_TRUE(launch) << launch.error().to_string();
   ASSERT_TRUE(sys::remove_file(dir_ / "cow.raw"));
-  ASSERT_NO_FATAL_FAILURE(start(std::move(*launch)));
-  auto started = backend_->finish_start(vm_, running(), seconds(20));
+  ASSERT_NO_FATAL_FAILURE(start(*launch));
+  auto started = backend_->finish_start(*launch, running(), seconds(20));
   ASSERT_FALSE(started);
   EXPECT_EQ(started.error().kind, ErrorKind::kVmm);
   EXPECT_NE(started.error().cause.find("cow.raw"), std::string::npos)

@@ -187,8 +187,8 @@ void QemuVm::start(Launch launch) {
 void QemuVm::boot() {
   auto launch = backend_->plan_launch(vm_, Accel::kTcg);
   ASSERT_TRUE(launch) << launch.error().to_string();
-  start(std::move(*launch));
-  auto started = backend_->finish_start(vm_, running(), deadline_in(Milliseconds(20'000)));
+  start(*launch);
+  auto started = backend_->finish_start(*launch, running(), deadline_in(Milliseconds(20'000)));
   ASSERT_TRUE(started) << started.error().to_string();
 }
 

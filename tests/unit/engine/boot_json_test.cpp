@@ -49,5 +49,11 @@ TEST(BootJson, UnmountedDataDisksAreNotMentioned) {
   EXPECT_FALSE(json.contains("modules"));
 }
 
+TEST(BootJson, LastActIsWhatEndsTheVmm) {
+  model::Vm vm;
+  EXPECT_EQ(nlohmann::json::parse(render_boot_json(vm, "", {}))["end"], "poweroff");
+  EXPECT_EQ(nlohmann::json::parse(render_boot_json(vm, "", {}, true))["end"], "reboot");
+}
+
 }  // namespace
 }  // namespace cocoon::engine

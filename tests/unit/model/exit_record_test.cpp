@@ -55,11 +55,23 @@ INSTANTIATE_TEST_SUITE_P(
                     EndCase{"power_off", 0, {}, "guest power-off", false, VmState::kStopped},
                     EndCase{
                         "adopted_power_off", {}, {}, "guest power-off", false, VmState::kStopped},
+                    EndCase{"halted", 9, {}, "guest power-off", false, VmState::kStopped},
+                    EndCase{"guest_reboot", 0, {}, "guest reboot", false, VmState::kStopped},
+                    EndCase{"adopted_reboot", {}, {}, "guest reboot", false, VmState::kStopped},
                     EndCase{"signal", 9, {}, "VMM killed by signal 9", false, VmState::kError},
                     EndCase{"status", 256, {}, "VMM exited with status 1", false, VmState::kError},
                     EndCase{"unseen", {}, {}, "end not seen", false, VmState::kError},
                     EndCase{"asked", 9, {}, "VMM killed by signal 9", true, VmState::kStopped}),
     [](const auto& test) { return std::string(test.param.name); });
+
+TEST(ApplyExitReason, RebootThatWasAskedForIsAStop) {
+  Vm vm = running_vm();
+  apply_exit(vm, {vm.vmm, "2026-01-01T00:00:00Z", 0, {}, "guest reboot"}, true);
+  EXPECT_EQ(vm.exit_reason, "stopped");
+  vm = running_vm();
+  apply_exit(vm, {vm.vmm, "2026-01-01T00:00:00Z", 0, {}, "guest reboot"}, false);
+  EXPECT_EQ(vm.exit_reason, "guest reboot");
+}
 
 }  // namespace
 }  // namespace cocoon::model

@@ -76,6 +76,27 @@ TEST_F(ConfigTest, TakesAllKeysAndDefaults) {
   EXPECT_EQ(config_.vmm_log_bytes, 8388608U);
 }
 
+TEST_F(ConfigTest, LocksAndEnding) {
+  ASSERT_TRUE(parse(join(kGood)).ok);
+  EXPECT_EQ(config_.lock_count, 0U);
+  EXPECT_FALSE(config_.ends_by_reboot);
+  std::vector<std::string> entries = kGood;
+  entries.insert(entries.end(), {"lock=cow.raw", "lock=data-db.raw", "ends_by=reboot"});
+  ASSERT_TRUE(parse(join(entries)).ok);
+  ASSERT_EQ(config_.lock_count, 2U);
+  EXPECT_EQ(config_.locks[1], "data-db.raw");
+  EXPECT_STREQ(config_.locks[0].data(), "cow.raw");
+  EXPECT_TRUE(config_.ends_by_reboot);
+  EXPECT_TRUE(parse_with("ends_by=poweroff").ok);
+  for (const char* bad :
+       {"lock=", "lock=.", "lock=..", "lock=a/b", "lock=/etc/passwd", "ends_by=", "ends_by=halt"}) {
+    EXPECT_FALSE(parse_with(bad).ok) << bad;
+  }
+  std::vector<std::string> many = kGood;
+  for (std::size_t i = 0; i <= kMaxLocks; ++i) many.push_back("lock=d" + std::to_string(i));
+  EXPECT_FALSE(parse(join(many)).ok);
+}
+
 TEST_F(ConfigTest, BuildsArgumentsAndEnvironmentForExec) {
   ASSERT_TRUE(parse(join(kGood)).ok);
   EXPECT_STREQ(config_.argv[0], "/bin/vmm");

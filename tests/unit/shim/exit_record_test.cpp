@@ -26,24 +26,66 @@ constexpr int kStatus2 = 2 << 8;
 INSTANTIATE_TEST_SUITE_P(
     Cases, Reason,
     testing::Values(
-        ReasonCase{"Marker", {0, 7, true}, "", "guest exited with code 7"},
-        ReasonCase{"MarkerBeforeSignal", {kSignal9, 0, false}, "", "guest exited with code 0"},
-        ReasonCase{"StatusZero", {0, std::nullopt, false}, "x", "guest power-off"},
-        ReasonCase{"PowerDownLine", {kStatus2, std::nullopt, true}, "x", "guest power-off"},
-        ReasonCase{"AdoptedPowerDown", {std::nullopt, std::nullopt, true}, "", "guest power-off"},
-        ReasonCase{"AdoptedMarker", {std::nullopt, 3, false}, "", "guest exited with code 3"},
-        ReasonCase{"Adopted", {std::nullopt, std::nullopt, false}, "x", "VMM ended, end not seen"},
+        ReasonCase{"Marker", {0, 7, KernelWord::kPowerDown}, "", "guest exited with code 7"},
         ReasonCase{
-            "Signal", {kSignal9, std::nullopt, false}, "x", "VMM killed by signal 9 (SIGKILL)"},
+            "MarkerBeforeSignal", {kSignal9, 0, KernelWord::kNone}, "", "guest exited with code 0"},
+        ReasonCase{"StatusZero", {0, std::nullopt, KernelWord::kNone}, "x", "guest power-off"},
+        ReasonCase{"PowerDownLine",
+                   {kStatus2, std::nullopt, KernelWord::kPowerDown},
+                   "x",
+                   "guest power-off"},
+        ReasonCase{"AdoptedPowerDown",
+                   {std::nullopt, std::nullopt, KernelWord::kPowerDown},
+                   "",
+                   "guest power-off"},
         ReasonCase{
-            "Core", {kCoreDumpOf6, std::nullopt, false}, "x", "VMM killed by signal 6 (SIGABRT)"},
-        ReasonCase{
-            "RealTimeSignal", {40, std::nullopt, false}, "", "VMM killed by signal 40 (unknown)"},
+            "AdoptedMarker", {std::nullopt, 3, KernelWord::kNone}, "", "guest exited with code 3"},
+        ReasonCase{"Adopted",
+                   {std::nullopt, std::nullopt, KernelWord::kNone},
+                   "x",
+                   "VMM ended, end not seen"},
+        ReasonCase{"Signal",
+                   {kSignal9, std::nullopt, KernelWord::kNone},
+                   "x",
+                   "VMM killed by signal 9 (SIGKILL)"},
+        ReasonCase{"Core",
+                   {kCoreDumpOf6, std::nullopt, KernelWord::kNone},
+                   "x",
+                   "VMM killed by signal 6 (SIGABRT)"},
+        ReasonCase{"RealTimeSignal",
+                   {40, std::nullopt, KernelWord::kNone},
+                   "",
+                   "VMM killed by signal 40 (unknown)"},
         ReasonCase{"Status",
-                   {kStatus2, std::nullopt, false},
+                   {kStatus2, std::nullopt, KernelWord::kNone},
                    "no disk",
                    "VMM exited with status 2: no disk"},
-        ReasonCase{"StatusNoLog", {kStatus2, std::nullopt, false}, "", "VMM exited with status 2"}),
+        ReasonCase{"HaltedElsewhere",
+                   {kSignal9, std::nullopt, KernelWord::kHalted},
+                   "",
+                   "VMM killed by signal 9 (SIGKILL)"},
+        ReasonCase{"RebootEnds", {0, std::nullopt, KernelWord::kNone, true}, "", "guest reboot"},
+        ReasonCase{"RebootLine", {0, std::nullopt, KernelWord::kRestart, true}, "", "guest reboot"},
+        ReasonCase{"AdoptedReboot",
+                   {std::nullopt, std::nullopt, KernelWord::kRestart, true},
+                   "",
+                   "guest reboot"},
+        ReasonCase{"RebootLineAndSignal",
+                   {kSignal9, std::nullopt, KernelWord::kRestart, true},
+                   "",
+                   "VMM killed by signal 9 (SIGKILL)"},
+        ReasonCase{"MarkerBeforeReboot",
+                   {0, 4, KernelWord::kRestart, true},
+                   "",
+                   "guest exited with code 4"},
+        ReasonCase{"HaltedAndEnded",
+                   {kSignal9, std::nullopt, KernelWord::kHalted, true},
+                   "",
+                   "guest power-off"},
+        ReasonCase{"StatusNoLog",
+                   {kStatus2, std::nullopt, KernelWord::kNone},
+                   "",
+                   "VMM exited with status 2"}),
     [](const auto& p) { return std::string(p.param.name); });
 
 Identity example() {
@@ -54,10 +96,11 @@ Identity example() {
 }
 
 TEST(ExitRecordTest, RendersAllFields) {
-  EXPECT_EQ(render_exit_record(example(), {9, std::nullopt, false}, "T", "a \"b\" \\ c").view(),
+  EXPECT_EQ(render_exit_record(example(), {9, std::nullopt, KernelWord::kNone}, "T", "a \"b\" \\ c")
+                .view(),
             "{\"boot_id\":\"b-1\",\"pid\":5,\"start_time\":6,\"ended_at\":\"T\","
             "\"wait_status\":9,\"guest_exit\":null,\"reason\":\"a \\\"b\\\" \\\\ c\"}\n");
-  EXPECT_EQ(render_exit_record(example(), {std::nullopt, 1, false}, "T", "r").view(),
+  EXPECT_EQ(render_exit_record(example(), {std::nullopt, 1, KernelWord::kNone}, "T", "r").view(),
             "{\"boot_id\":\"b-1\",\"pid\":5,\"start_time\":6,\"ended_at\":\"T\","
             "\"wait_status\":null,\"guest_exit\":1,\"reason\":\"r\"}\n");
 }

@@ -58,7 +58,7 @@ INSTANTIATE_TEST_SUITE_P(
 struct PowerCase {
   const char* name;
   std::string input;
-  bool powered_down;
+  KernelWord word;
 };
 
 class MarkerPower : public testing::TestWithParam<PowerCase> {};
@@ -66,33 +66,46 @@ class MarkerPower : public testing::TestWithParam<PowerCase> {};
 TEST_P(MarkerPower, IsSeen) {
   Marker marker("abc123");
   for (const char c : GetParam().input) marker.feed({&c, 1});
-  EXPECT_EQ(marker.powered_down(), GetParam().powered_down);
+  EXPECT_EQ(marker.word(), GetParam().word);
+  EXPECT_EQ(marker.powered_down(), GetParam().word == KernelWord::kPowerDown);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Cases, MarkerPower,
-    testing::Values(PowerCase{"Plain", "reboot: Power down\r\n", true},
-                    PowerCase{"WithTime", "x\n[   12.345678] reboot: Power down\r\n", true},
-                    PowerCase{"WithTimeAndCaller", "[    1.0][    T1] reboot: Power down\n", true},
-                    PowerCase{"Unfinished", "[   12.345678] reboot: Power down", true},
-                    PowerCase{"BlankLinesAfter", "reboot: Power down\r\n\r\n\n", true},
-                    PowerCase{"NotTheEnd", "reboot: Power down\nhello\n", false},
-                    PowerCase{"UnfinishedLineAfter", "reboot: Power down\nhello", false},
-                    PowerCase{"LongLineAfter", "reboot: Power down\n" + std::string(999, 'x'),
-                              false},
-                    PowerCase{"Restart", "[    1.0] reboot: Restarting system\n", false},
-                    PowerCase{"Quoted", "saw reboot: Power down\n", false},
-                    PowerCase{"OpenBracket", "[ reboot: Power down\n", false},
-                    PowerCase{"Nothing", "", false}),
+    testing::Values(
+        PowerCase{"Plain", "reboot: Power down\r\n", KernelWord::kPowerDown},
+        PowerCase{"WithTime", "x\n[   12.345678] reboot: Power down\r\n", KernelWord::kPowerDown},
+        PowerCase{"WithTimeAndCaller", "[    1.0][    T1] reboot: Power down\n",
+                  KernelWord::kPowerDown},
+        PowerCase{"Unfinished", "[   12.345678] reboot: Power down", KernelWord::kPowerDown},
+        PowerCase{"BlankLinesAfter", "reboot: Power down\r\n\r\n\n", KernelWord::kPowerDown},
+        PowerCase{"NotTheEnd", "reboot: Power down\nhello\n", KernelWord::kNone},
+        PowerCase{"UnfinishedLineAfter", "reboot: Power down\nhello", KernelWord::kNone},
+        PowerCase{"LongLineAfter", "reboot: Power down\n" + std::string(999, 'x'),
+                  KernelWord::kNone},
+        PowerCase{"Restart", "[    1.0] reboot: Restarting system\n", KernelWord::kRestart},
+        PowerCase{"RestartWithCommand", "reboot: Restarting system with command 'x'\n",
+                  KernelWord::kRestart},
+        PowerCase{"Halted", "[    1.0] reboot: System halted\r\n", KernelWord::kHalted},
+        PowerCase{"HaltedInstead", "reboot: Power off not available: System halted instead\n",
+                  KernelWord::kHalted},
+        PowerCase{"Quoted", "saw reboot: Power down\n", KernelWord::kNone},
+        PowerCase{"OpenBracket", "[ reboot: Power down\n", KernelWord::kNone},
+        PowerCase{"Nothing", "", KernelWord::kNone}),
     [](const auto& p) { return std::string(p.param.name); });
 
-TEST(MarkerTest, ForgetsThePowerDownButNotTheCode) {
+TEST(MarkerTest, DoubtsTheWordButNotTheCode) {
   Marker marker("ab");
   marker.feed("cocoon-exit ab 3\nreboot: Power down\n");
   EXPECT_TRUE(marker.powered_down());
-  marker.forget_power_down();
+  marker.doubt_word();
   EXPECT_FALSE(marker.powered_down());
+  EXPECT_TRUE(marker.may_have_halted());
   EXPECT_EQ(marker.guest_exit(), 3);
+  marker.feed("reboot: System halted\n");
+  EXPECT_EQ(marker.word(), KernelWord::kHalted);
+  marker.feed("no");
+  EXPECT_FALSE(marker.may_have_halted());
 }
 
 TEST(MarkerTest, RandomChunksGiveTheSameAnswer) {

@@ -23,6 +23,17 @@ TEST(ImageCmdline, HasTheKeysOfTheOriginalInTheirOrder) {
       "cocoon.cow=cocoon-cow clocksource=kvm-clock rw cocoon.hostname=web");
 }
 
+TEST(ImageCmdline, NamesDisksByTheirOrderWhereThereAreNoSerials) {
+  auto line = image_cmdline(test::sample_vm(), "ttyS0", DiskNames::kOrder);
+  ASSERT_TRUE(line) << line.error().to_string();
+  EXPECT_NE(line->find(" cocoon.layers=/dev/vdb,/dev/vda cocoon.cow=/dev/vdc "), std::string::npos)
+      << *line;
+  EXPECT_EQ(virtio_disk_name(0), "vda");
+  EXPECT_EQ(virtio_disk_name(25), "vdz");
+  EXPECT_EQ(virtio_disk_name(26), "vdaa");
+  EXPECT_EQ(virtio_disk_name(27), "vdab");
+}
+
 TEST(ImageCmdline, OrdersTenAndMoreLayersByTheirPlaceAndNotByTheirName) {
   model::Vm vm = test::sample_vm();
   vm.disks.clear();

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Golden command lines: COCOON_ACCEPT=1 rewrites the files below golden/.
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-
+// Golden command lines.
 #include <gtest/gtest.h>
 
+#include "unit/vmm/golden.h"
 #include "unit/vmm/sample_vm.h"
 #include "vmm/qemu/argv.h"
+#include "vmm/vm_uuid.h"
 
 namespace cocoon::vmm::qemu {
 namespace {
@@ -21,18 +18,7 @@ std::string one_per_line(const std::vector<std::string>& words) {
   return out;
 }
 
-void expect_golden(const std::string& name, const std::string& got) {
-  std::filesystem::path path = std::filesystem::path(COCOON_GOLDEN_DIR) / name;
-  if (std::getenv("COCOON_ACCEPT") != nullptr) {
-    std::ofstream(path) << got;
-    return;
-  }
-  std::ifstream file(path);
-  ASSERT_TRUE(file) << path << " is missing; run with COCOON_ACCEPT=1";
-  std::stringstream want;
-  want << file.rdbuf();
-  EXPECT_EQ(got, want.str()) << path;
-}
+using test::expect_golden;
 
 Result<Launch> render(const model::Vm& vm, Accel accel) {
   Plan plan = COCOON_TRY(make_plan(vm, kVersion));

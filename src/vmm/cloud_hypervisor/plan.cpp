@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/cloud_hypervisor/plan.h"
+
+#include <algorithm>
+#include <bit>
+#include <cctype>
+#include <set>
+
+#include "base/units.h"
+#include "model/json_fields.h"
+
+namespace cocoon::vmm::cloud_hypervisor {
+namespace {
+
+constexpr int kFormat = 1;
+constexpr int kSlots = 32;  // of a PCI segment
+constexpr int kDefaultQueueSize = 512;
+constexpr int kMaxQueueSize = 1024;
+constexpr int kMaxQueues = 16;
+constexpr std::size_t kMaxId = 63;
+
+// Host bridge, entropy, vsock, watchdog; balloon; virtio console.
+int fixed_slots(const model::Vm& vm) {
+  constexpr int kAlways = 4;
+  return kAlways + (vm.config.windows ? 0 : 1) + (vm.boot.firmware.empty() ? 1 : 0);
+}
+
+bool is_device_id(std::string_view text) {
+  auto good = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
+  };
+  return text.size() <= kMaxId && text.starts_with("disk") &&
+         std::all_of(text.begin(), text.end(), good);
+}
+
+// "data-db.raw" -> "disk-data-db". A name that makes no ID gives way to its place in the list.
+std::string device_id(const model::Disk& disk, std::size_t index) {
+  std::string id = "disk-" + disk.path.substr(0, disk.path.find('.'));
+  return is_device_id(id) ? id : fmt::format("disk{}", index);
+}
+
+bool is_queue_size(int size) {
+  return size >= 4 && size <= kMaxQueueSize && std::has_single_bit(static_cast<unsigned>(size));
+}
+
+Result<void> check_limits(const model::Vm& vm) {
+  if (vm.disks.size() > static_cast<std::size_t>(free_slots(vm))) {
+    return fail(ErrorKind::kUnsupported,
+                "{} disks, but a Cloud Hypervisor guest of this kind has places for {} (of its {} "
+                "PCI slots {} are taken)",
+                vm.disks.size(), free_slots(vm), kSlots, fixed_slots(vm));
+  }
+  if (vm.config.cpu < 1 || vm.config.cpu > kMaxCpus) {
+    return fail(ErrorKind::kUnsupported, "{} vCPUs, but a Cloud Hypervisor guest has 1 to {}",
+                vm.config.cpu, kMaxCpus);
+  }
+  if (vm.config.memory < kMiB || vm.config.memory % kMiB != 0) {
+    return fail(ErrorKind::kInvalid, "memory of {} bytes is no multiple of 1 MiB",
+                vm.config.memory);
+  }
+  if (vm.config.disk_queue_size != 0 && !is_queue_size(vm.config.disk_queue_size)) {
+    return fail(ErrorKind::kInvalid, "disk queue size {} is no power of two from 4 to {}",
+                vm.config.disk_queue_size, kMaxQueueSize);
+  }
+  return {};
+}
+
+// No two disks may share a file or an ID.
+bool are_distinct(const std::vector<DiskPlan>& disks) {
+  std::set<std::string_view> paths, ids;
+  return std::all_of(disks.begin(), disks.end(), [&](const DiskPlan& disk) {
+    return paths.insert(disk.path).second && ids.insert(disk.id).second;
+  });
+}
+
+Result<void> check_disk(const DiskPlan& disk, int vcpus) {
+  if (!is_device_id(disk.id) || disk.path.empty() || disk.path.find('/') != std::string::npos) {
+    return fail(ErrorKind::kCorrupt, "disk \"{}\" with ID \"{}\"", disk.path, disk.id);
+  }
+  if (disk.queues < 1 || disk.queues > std::min(vcpus, kMaxQueues) ||
+      !is_queue_size(disk.queue_size)) {
+    return fail(ErrorKind::kCorrupt, "disk \"{}\" with {} queues of {}", disk.path, disk.queues,
+                disk.queue_size);
+  }
+  return {};
+}
+
+Result<void> check_plan(const Plan& plan) {
+  if (plan.vcpus < 1 || plan.vcpus > kMaxCpus) {
+    return fail(ErrorKind::kCorrupt, "{} vCPUs", plan.vcpus);
+  }
+  if (plan.memory < kMiB || plan.memory % kMiB != 0) {
+    return fail(ErrorKind::kCorrupt, "{} bytes of memory", plan.memory);
+  }
+  for (const DiskPlan& disk : plan.disks) COCOON_TRY(check_disk(disk, plan.vcpus));
+  if (!are_distinct(plan.disks)) return fail(ErrorKind::kCorrupt, "two disks with one name");
+  return {};
+}
+
+Result<std::vector<DiskPlan>> parse_disks(const nlohmann::json* list) {
+  std::vector<DiskPlan> disks;
+  if (list == nullptr) return disks;
+  if (!list->is_array() || list->size() > static_cast<std::size_t>(kSlots)) {
+    return fail(ErrorKind::kCorrupt, "not a list of at most {} disks", kSlots);
+  }
+  for (const nlohmann::json& element : *list) {
+    DiskPlan disk;
+    model::Fields fields(element, "disk");
+    fields.get("path", disk.path);
+    fields.get("id", disk.id);
+    fields.get("queues", disk.queues);
+    fields.get("queue_size", disk.queue_size);
+    COCOON_TRY(fields.check());
+    disks.push_back(std::move(disk));
+  }
+  return disks;
+}
+
+Result<Plan> parse_parts(const model::DevicePlan& json) {
+  Plan plan;
+  int format = 0;
+  std::string kind;
+  model::Fields fields(json, "plan");
+  fields.get("backend", kind);
+  fields.get("format", format);
+  fields.get("vcpus", plan.vcpus);
+  fields.get("memory", plan.memory);
+  COCOON_TRY(fields.check());
+  if (kind != "cloud-hypervisor" || format != kFormat) {
+    return fail(ErrorKind::kCorrupt, "plan of \"{}\" in format {}", kind, format);
+  }
+  plan.disks = COCOON_TRY(parse_disks(fields.find("disks")));
+  COCOON_TRY(check_plan(plan));
+  return plan;
+}
+
+}  // namespace
+
+int free_slots(const model::Vm& vm) { return kSlots - fixed_slots(vm); }
+
+Result<Plan> make_plan(const model::Vm& vm) {
+  COCOON_TRY(check_limits(vm));
+  Plan plan;
+  plan.vcpus = vm.config.cpu;
+  plan.memory = vm.config.memory;
+  int queue_size = vm.config.disk_queue_size == 0 ? kDefaultQueueSize : vm.config.disk_queue_size;
+  for (std::size_t index = 0; index < vm.disks.size(); ++index) {
+    const model::Disk& disk = vm.disks[index];
+    // A read-only layer is mostly served from the guest's page cache: one queue will do.
+    int queues = disk.read_only ? 1 : std::min(vm.config.cpu, kMaxQueues);
+    plan.disks.push_back({disk.path, device_id(disk, index), queues, queue_size});
+  }
+  if (!are_distinct(plan.disks)) return fail(ErrorKind::kInvalid, "two disks with one name");
+  return plan;
+}
+
+model::DevicePlan plan_to_json(const Plan& plan) {
+  nlohmann::json disks = nlohmann::json::array();
+  for (const DiskPlan& disk : plan.disks) {
+    disks.push_back({{"path", disk.path},
+                     {"id", disk.id},
+                     {"queues", disk.queues},
+                     {"queue_size", disk.queue_size}});
+  }
+  return {{"backend", "cloud-hypervisor"},
+          {"format", kFormat},
+          {"vcpus", plan.vcpus},
+          {"memory", plan.memory},
+          {"disks", std::move(disks)}};
+}
+
+Result<Plan> parse_plan(const model::DevicePlan& json) {
+  auto plan = parse_parts(json);
+  if (!plan) return pass(plan.error(), "read the stored device plan");
+  return plan;
+}
+
+}  // namespace cocoon::vmm::cloud_hypervisor

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/firecracker/backend.h"
+
+#include <signal.h>
+
+#include "vmm/api_client.h"
+#include "vmm/firecracker/host.h"
+#include "vmm/firecracker/payload.h"
+#include "vmm/firecracker/plan.h"
+#include "vmm/firecracker/version.h"
+#include "vmm/installed.h"
+
+namespace cocoon::vmm::firecracker {
+namespace {
+
+constexpr VmmDoor kDoor{"Firecracker", kApiSocket};
+constexpr const char* kRemedy = "one program, from its project's releases";
+
+Result<std::string> find(const std::string& binary) { return find_binary(binary, kRemedy); }
+
+}  // namespace
+
+Result<Capabilities> FirecrackerBackend::capabilities() const {
+  std::string path = COCOON_TRY(find(binary_));
+  VersionQuestion question{"firecracker-version", parse_version};
+  Version version = COCOON_TRY(installed_version(path, run_dir_, question));
+  COCOON_TRY(check_oldest(path, version, kOldest));
+  return capabilities_of(version);
+}
+
+Result<Firmware> FirecrackerBackend::firmware() const {
+  return fail(ErrorKind::kUnsupported, "firecracker boots no UEFI firmware (capability uefi)");
+}
+
+Result<model::DevicePlan> FirecrackerBackend::plan_devices(const model::Vm& vm) const {
+  COCOON_TRY(capabilities());
+  Plan plan = COCOON_TRY(make_plan(vm), "plan the devices");
+  return plan_to_json(plan);
+}
+
+Result<Launch> FirecrackerBackend::plan_launch(const model::Vm& vm, Accel /*accel*/) const {
+  COCOON_TRY(capabilities());
+  Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
+  Launch launch = COCOON_TRY(render_launch(vm, plan, look_at_host()), "plan the launch");
+  launch.program = COCOON_TRY(find(binary_));
+  return launch;
+}
+
+Result<void> FirecrackerBackend::finish_start(const Launch& launch, const RunningVmm& vmm,
+                                              Deadline deadline) const {
+  return make_calls(launch.calls, vmm, kDoor, deadline);
+}
+
+Result<bool> FirecrackerBackend::ask_guest_to_stop(const RunningVmm& vmm, Deadline deadline) const {
+  return ask_until_ended(vmm, deadline, [&vmm](Deadline limit) -> Result<void> {
+    ApiClient client(vmm, kDoor);
+    ApiCall keys{"PUT", "/actions", {{"action_type", "SendCtrlAltDel"}}};
+    auto answer = client.call(keys, limit);
+    // A guest that does not read its keyboard yet lets its buffer run full; Firecracker refuses
+    // further keys then. It may come to read them.
+    if (!answer && answer.error().kind == ErrorKind::kVmm) return {};
+    if (!answer) return pass(std::move(answer).error(), "press Ctrl-Alt-Del in the guest");
+    return {};
+  });
+}
+
+// There is no call for it; by its default action the signal ends the process at once. What the
+// guest has written is in the host's page cache by then.
+Result<void> FirecrackerBackend::quit(const RunningVmm& vmm, Deadline /*deadline*/) const {
+  if (vmm.handle == nullptr) return {};
+  return vmm.handle->signal(SIGTERM);
+}
+
+Result<VmmStatus> FirecrackerBackend::status(const RunningVmm& vmm, Deadline deadline) const {
+  ApiClient client(vmm, kDoor);
+  auto answer =
+      COCOON_TRY(client.call({"GET", "/", nullptr}, deadline), "ask Firecracker for its status");
+  return parse_status(answer);
+}
+
+Result<VmmStatus> parse_status(const nlohmann::json& answer) {
+  auto state = answer.is_object() ? answer.find("state") : answer.end();
+  if (!answer.is_object() || state == answer.end() || !state->is_string()) {
+    return fail(ErrorKind::kCorrupt, "GET /: no state in the answer");
+  }
+  VmmStatus out;
+  constexpr std::size_t kMaxWord = 64;
+  out.detail = state->get_ref<const std::string&>().substr(0, kMaxWord);
+  out.running = out.detail == "Running";
+  out.paused = out.detail == "Paused";
+  return out;
+}
+
+}  // namespace cocoon::vmm::firecracker

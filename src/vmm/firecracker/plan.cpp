@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/firecracker/plan.h"
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+#include <string_view>
+
+#include "base/units.h"
+#include "model/json_fields.h"
+
+namespace cocoon::vmm::firecracker {
+namespace {
+
+constexpr int kFormat = 1;
+constexpr const char* kKind = "firecracker";
+
+// Not what a configuration says wrong, but what this VMM cannot do.
+Result<void> check_abilities(const model::Vm& vm) {
+  if (!vm.boot.firmware.empty() || vm.config.windows) {
+    return fail(ErrorKind::kUnsupported, "firecracker has no UEFI firmware (capability uefi)");
+  }
+  for (const model::Disk& disk : vm.disks) {
+    if (disk.backing.empty()) continue;
+    return fail(ErrorKind::kUnsupported, "disk \"{}\": firecracker has no qcow2 (capability qcow2)",
+                disk.path);
+  }
+  if (vm.memory_backing == "file") {
+    return fail(ErrorKind::kUnsupported,
+                "--memory-backing file: firecracker keeps guest memory in no file");
+  }
+  return {};
+}
+
+Result<void> check_limits(const model::Vm& vm) {
+  if (vm.disks.size() > kMaxDisks) {
+    return fail(ErrorKind::kUnsupported,
+                "{} disks, but a Firecracker guest has places for {} ({} virtio devices in all, {} "
+                "of them fixed)",
+                vm.disks.size(), kMaxDisks, kMaxDevices, kFixedDevices);
+  }
+  if (vm.config.cpu < 1 || vm.config.cpu > kMaxCpus) {
+    return fail(ErrorKind::kUnsupported, "{} vCPUs, but a Firecracker guest has 1 to {}",
+                vm.config.cpu, kMaxCpus);
+  }
+  if (vm.config.memory < kMiB || vm.config.memory % kMiB != 0) {
+    return fail(ErrorKind::kInvalid, "memory of {} bytes is no multiple of 1 MiB",
+                vm.config.memory);
+  }
+  return {};
+}
+
+bool is_drive_id(std::string_view text) {
+  return !text.empty() && text.size() <= 64 && std::all_of(text.begin(), text.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_';
+  });
+}
+
+// No two drives may share a file or an id.
+bool are_distinct(const std::vector<DrivePlan>& drives) {
+  std::set<std::string_view> paths;
+  std::set<std::string_view> ids;
+  return std::all_of(drives.begin(), drives.end(), [&](const DrivePlan& drive) {
+    return paths.insert(drive.path).second && ids.insert(drive.id).second;
+  });
+}
+
+Result<void> check_plan(const Plan& plan) {
+  if (plan.vcpus < 1 || plan.vcpus > kMaxCpus) {
+    return fail(ErrorKind::kCorrupt, "{} vCPUs", plan.vcpus);
+  }
+  if (plan.memory < kMiB || plan.memory % kMiB != 0) {
+    return fail(ErrorKind::kCorrupt, "{} bytes of memory", plan.memory);
+  }
+  for (const DrivePlan& drive : plan.drives) {
+    bool plain = !drive.path.empty() && drive.path.find('/') == std::string::npos;
+    if (plain && is_drive_id(drive.id)) continue;
+    return fail(ErrorKind::kCorrupt, "drive \"{}\" with id \"{}\"", drive.path, drive.id);
+  }
+  if (!are_distinct(plan.drives)) return fail(ErrorKind::kCorrupt, "two drives in one place");
+  return {};
+}
+
+Result<std::vector<DrivePlan>> parse_drives(const nlohmann::json* list) {
+  std::vector<DrivePlan> drives;
+  if (list == nullptr) return drives;
+  if (!list->is_array() || list->size() > kMaxDisks) {
+    return fail(ErrorKind::kCorrupt, "not a list of at most {} drives", kMaxDisks);
+  }
+  for (const nlohmann::json& element : *list) {
+    DrivePlan drive;
+    model::Fields fields(element, "drive");
+    fields.get("path", drive.path);
+    fields.get("id", drive.id);
+    COCOON_TRY(fields.check());
+    drives.push_back(std::move(drive));
+  }
+  return drives;
+}
+
+Result<Plan> parse_fields(const model::DevicePlan& json) {
+  Plan plan;
+  int format = 0;
+  std::string kind;
+  model::Fields fields(json, "plan");
+  fields.get("backend", kind);
+  fields.get("format", format);
+  fields.get("vcpus", plan.vcpus);
+  fields.get("memory", plan.memory);
+  COCOON_TRY(fields.check());
+  if (kind != kKind || format != kFormat) {
+    return fail(ErrorKind::kCorrupt, "plan of \"{}\" in format {}", kind, format);
+  }
+  plan.drives = COCOON_TRY(parse_drives(fields.find("drives")));
+  COCOON_TRY(check_plan(plan));
+  return plan;
+}
+
+}  // namespace
+
+Result<Plan> make_plan(const model::Vm& vm) {
+  COCOON_TRY(check_abilities(vm));
+  COCOON_TRY(check_limits(vm));
+  Plan plan;
+  plan.vcpus = vm.config.cpu;
+  plan.memory = vm.config.memory;
+  for (const model::Disk& disk : vm.disks) {
+    plan.drives.push_back({disk.path, fmt::format("drive_{}", plan.drives.size())});
+  }
+  if (!are_distinct(plan.drives)) return fail(ErrorKind::kInvalid, "two disks with one name");
+  return plan;
+}
+
+model::DevicePlan plan_to_json(const Plan& plan) {
+  nlohmann::json drives = nlohmann::json::array();
+  for (const DrivePlan& drive : plan.drives) {
+    drives.push_back({{"path", drive.path}, {"id", drive.id}});
+  }
+  return {{"backend", kKind},
+          {"format", kFormat},
+          {"vcpus", plan.vcpus},
+          {"memory", plan.memory},
+          {"drives", std::move(drives)}};
+}
+
+Result<Plan> parse_plan(const model::DevicePlan& json) {
+  auto plan = parse_fields(json);
+  if (!plan) return pass(plan.error(), "read the stored device plan");
+  return plan;
+}
+
+}  // namespace cocoon::vmm::firecracker

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <functional>
+
+#include <gtest/gtest.h>
+
+#include "unit/vmm/sample_vm.h"
+#include "vmm/firecracker/backend.h"
+#include "vmm/firecracker/host.h"
+#include "vmm/firecracker/payload.h"
+#include "vmm/firecracker/plan.h"
+#include "vmm/firecracker/version.h"
+
+namespace cocoon::vmm::firecracker {
+namespace {
+
+using nlohmann::json;
+
+Launch launch_of(const model::Vm& vm, HostFacts host = {}) {
+  auto plan = make_plan(vm);
+  EXPECT_TRUE(plan) << plan.error().to_string();
+  auto launch = render_launch(vm, *plan, host);
+  EXPECT_TRUE(launch) << launch.error().to_string();
+  return *launch;
+}
+
+json body_of(const Launch& launch, std::string_view path) {
+  for (const ApiCall& call : launch.calls) {
+    if (call.path == path) return json::parse(call.body.dump());
+  }
+  ADD_FAILURE() << "no call of " << path;
+  return nullptr;
+}
+
+TEST(FirecrackerPlan, DrivesInAttachOrder) {
+  model::Vm vm = test::sample_vm();
+  vm.disks.push_back(test::data("db"));
+  auto plan = make_plan(vm);
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  ASSERT_EQ(plan->drives.size(), vm.disks.size());
+  EXPECT_EQ(plan->drives[0], (DrivePlan{"layer0.erofs", "drive_0"}));
+  EXPECT_EQ(plan->drives.back(), (DrivePlan{vm.disks.back().path, "drive_4"}));
+  auto again = parse_plan(json::parse(plan_to_json(*plan).dump()));
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ(*again, *plan);
+}
+
+TEST(FirecrackerPlan, CountsAllDevicesBeforeAnythingIsMade) {
+  model::Vm vm = test::sample_vm();
+  vm.disks.clear();
+  for (std::size_t i = 0; i < kMaxDisks; ++i) vm.disks.push_back(test::layer(static_cast<int>(i)));
+  EXPECT_TRUE(make_plan(vm));
+  vm.disks.push_back(test::cow());
+  auto over = make_plan(vm);
+  ASSERT_FALSE(over);
+  EXPECT_EQ(over.error().kind, ErrorKind::kUnsupported);
+  EXPECT_EQ(
+      over.error().cause,
+      "15 disks, but a Firecracker guest has places for 14 (17 virtio devices in all, 3 of them "
+      "fixed)");
+}
+
+TEST(FirecrackerPlan, RefusesWhatFirecrackerCannotDo) {
+  struct Case {
+    std::function<void(model::Vm&)> change;
+    ErrorKind kind;
+    const char* says;
+  };
+  for (const Case& test : {
+           Case{[](model::Vm& vm) { vm.config.cpu = 33; }, ErrorKind::kUnsupported, "1 to 32"},
+           Case{[](model::Vm& vm) { vm.boot.firmware = "firmware.fd"; }, ErrorKind::kUnsupported,
+                "capability uefi"},
+           Case{[](model::Vm& vm) { vm.config.windows = true; }, ErrorKind::kUnsupported,
+                "capability uefi"},
+           Case{[](model::Vm& vm) { vm.disks[0].backing = "base.raw"; }, ErrorKind::kUnsupported,
+                "capability qcow2"},
+           Case{[](model::Vm& vm) { vm.memory_backing = "file"; }, ErrorKind::kUnsupported,
+                "--memory-backing"},
+           Case{[](model::Vm& vm) { vm.config.memory += 4096; }, ErrorKind::kInvalid, "1 MiB"},
+           Case{[](model::Vm& vm) { vm.disks[1].path = vm.disks[0].path; }, ErrorKind::kInvalid,
+                "one name"},
+       }) {
+    model::Vm vm = test::sample_vm();
+    test.change(vm);
+    auto plan = make_plan(vm);
+    ASSERT_FALSE(plan) << test.says;
+    EXPECT_EQ(plan.error().kind, test.kind) << test.says;
+    EXPECT_NE(plan.error().to_string().find(test.says), std::string::npos)
+        << plan.error().to_string();
+  }
+}
+
+TEST(FirecrackerPlan, HostileJsonIsCorrupt) {
+  json good = plan_to_json(*make_plan(test::sample_vm()));
+  for (const auto& change : std::vector<std::function<void(json&)>>{
+           [](json& plan) { plan["backend"] = "qemu"; },
+           [](json& plan) { plan["format"] = 2; },
+           [](json& plan) { plan["vcpus"] = 0; },
+           [](json& plan) { plan["vcpus"] = 33; },
+           [](json& plan) { plan["memory"] = -1; },
+           [](json& plan) { plan["drives"] = 3; },
+           [](json& plan) { plan["drives"][0]["path"] = "../etc/passwd"; },
+           [](json& plan) { plan["drives"][0]["path"] = ""; },
+           [](json& plan) { plan["drives"][0]["id"] = "a/b"; },
+           [](json& plan) { plan["drives"][1]["id"] = "drive_0"; },
+           [](json& plan) {
+             while (plan["drives"].size() <= kMaxDisks) {
+               std::string name = "d" + std::to_string(plan["drives"].size());
+               plan["drives"].push_back({{"path", name}, {"id", name}});
+             }
+           },
+       }) {
+    json plan = good;
+    change(plan);
+    auto parsed = parse_plan(plan);
+    ASSERT_FALSE(parsed) << plan.dump();
+    EXPECT_EQ(parsed.error().kind, ErrorKind::kCorrupt);
+  }
+}
+
+TEST(FirecrackerLaunch, SaysEverythingInItsOrder) {
+  model::Vm vm = test::sample_vm();
+  Launch launch = launch_of(vm);
+  EXPECT_EQ(launch.args,
+            (std::vector<std::string>{"--id", vm.id, "--api-sock", "sock/api", "--log-path",
+                                      "/proc/self/fd/2", "--level", "Warning"}));
+  std::vector<std::string> paths;
+  for (const ApiCall& call : launch.calls) {
+    EXPECT_EQ(call.method, "PUT");
+    paths.push_back(call.path);
+  }
+  EXPECT_EQ(paths,
+            (std::vector<std::string>{"/machine-config", "/boot-source", "/drives/drive_0",
+                                      "/drives/drive_1", "/drives/drive_2", "/drives/drive_3",
+                                      "/balloon", "/entropy", "/vsock", "/actions"}));
+  EXPECT_EQ(body_of(launch, "/balloon"),
+            (json{{"amount_mib", 0}, {"deflate_on_oom", true}, {"free_page_reporting", true}}));
+  EXPECT_EQ(body_of(launch, "/vsock"), (json{{"guest_cid", 3}, {"uds_path", "sock/vsock"}}));
+  EXPECT_EQ(body_of(launch, "/machine-config"), (json{{"vcpu_count", vm.config.cpu},
+                                                      {"mem_size_mib", vm.config.memory >> 20},
+                                                      {"huge_pages", "None"}}));
+  EXPECT_EQ(launch.sockets, (std::vector<std::string>{"sock/api", "sock/vsock"}));
+  EXPECT_EQ(launch.memory_file_bytes, 0);
+  EXPECT_TRUE(launch.ends_by_reboot);
+}
+
+TEST(FirecrackerLaunch, WritableDisksAreLockedAndFlushed) {
+  model::Vm vm = test::sample_vm();
+  vm.disks.push_back(test::data("db"));
+  Launch launch = launch_of(vm, {true});
+  EXPECT_EQ(launch.lock_files, (std::vector<std::string>{"cow.raw", vm.disks.back().path}));
+  json layer = body_of(launch, "/drives/drive_0");
+  EXPECT_EQ(layer["is_read_only"], true);
+  EXPECT_FALSE(layer.contains("io_engine"));
+  for (const ApiCall& call : launch.calls) {
+    if (!call.path.starts_with("/drives/") || call.body["is_read_only"]) continue;
+    EXPECT_EQ(call.body["cache_type"], "Writeback");
+    EXPECT_EQ(call.body["io_engine"], "Async");
+  }
+  EXPECT_EQ(body_of(launch_of(vm), "/drives/drive_4")["io_engine"], "Sync");
+}
+
+TEST(FirecrackerLaunch, NamesAreRelative) {
+  Launch launch = launch_of(test::sample_vm());
+  EXPECT_TRUE(std::none_of(launch.files.begin(), launch.files.end(),
+                           [](const auto& file) { return file.name.find('/') != file.name.npos; }));
+  for (const ApiCall& call : launch.calls) {
+    for (const char* key : {"path_on_host", "kernel_image_path", "initrd_path", "uds_path"}) {
+      bool absolute = call.body.contains(key) && call.body[key].get<std::string>().starts_with("/");
+      EXPECT_FALSE(absolute) << key;
+    }
+  }
+}
+
+TEST(FirecrackerLaunch, RecordAndPlanMustFit) {
+  model::Vm vm = test::sample_vm();
+  auto plan = make_plan(vm);
+  vm.disks[0].path = "other";
+  EXPECT_EQ(render_launch(vm, *plan, {}).error().kind, ErrorKind::kCorrupt);
+  vm.disks.pop_back();
+  EXPECT_EQ(render_launch(vm, *plan, {}).error().kind, ErrorKind::kCorrupt);
+}
+
+TEST(FirecrackerBootArgs, BootKitAndImageKernels) {
+  model::Vm vm = test::sample_vm();
+  vm.boot.boot_kit = true;
+  EXPECT_EQ(*render_boot_args(vm),
+            "console=ttyS0 quiet panic=-1 reboot=k i8042.noaux 8250.nr_uarts=1");
+  vm.boot.boot_kit = false;
+  auto line = render_boot_args(vm);
+  ASSERT_TRUE(line) << line.error().to_string();
+  // sample_vm: two layers, the root disk, the module tree.
+  EXPECT_EQ(*line,
+            "console=ttyS0 loglevel=3 boot=cocoon-overlay cocoon.layers=/dev/vdb,/dev/vda "
+            "cocoon.cow=/dev/vdc clocksource=kvm-clock rw cocoon.hostname=web reboot=k i8042.noaux "
+            "8250.nr_uarts=1");
+  vm.boot.cmdline = std::string(1500, 'x');
+  EXPECT_EQ(render_boot_args(vm).error().kind, ErrorKind::kInvalid);
+}
+
+TEST(FirecrackerVersion, DecidesWhatItCanDo) {
+  EXPECT_EQ(*parse_version("Firecracker v1.16.1"), (Version{1, 16, 1}));
+  EXPECT_FALSE(parse_version("cloud-hypervisor v53.0"));
+  auto able = capabilities_of({1, 16, 1});
+  ASSERT_TRUE(able);
+  EXPECT_TRUE(able->needs_vmlinux);
+  EXPECT_TRUE(able->needs_kvm);
+  EXPECT_TRUE(able->ends_by_reboot);
+  EXPECT_FALSE(able->uefi || able->qcow2 || able->windows || able->disk_serials);
+  EXPECT_FALSE(able->per_disk_direct_io || able->reboot_in_place || able->hotplug);
+  EXPECT_EQ(able->max_disks, 14);
+  EXPECT_EQ(able->max_cpus, 32);
+  EXPECT_EQ(able->graceful_stop, GracefulStop::kCtrlAltDel);
+  EXPECT_FALSE(capabilities_of({1, 17, 0})->needs_vmlinux);
+  EXPECT_TRUE(capabilities_of({1, 17, 0})->prefers_vmlinux);
+}
+
+TEST(FirecrackerHost, UnprivilegedIoUring) {
+  EXPECT_TRUE(allows_io_uring("6.1.0-18-cloud-amd64", ""));
+  EXPECT_TRUE(allows_io_uring("6.6.12", "0\n"));
+  EXPECT_TRUE(allows_io_uring("5.12.0", ""));
+  EXPECT_FALSE(allows_io_uring("6.6.12", "1\n"));
+  EXPECT_FALSE(allows_io_uring("6.6.12", "2\n"));
+  EXPECT_FALSE(allows_io_uring("5.10.200", ""));
+  EXPECT_FALSE(allows_io_uring("5.4", ""));
+  EXPECT_FALSE(allows_io_uring("4.19.0", ""));
+  EXPECT_FALSE(allows_io_uring("", ""));
+  EXPECT_FALSE(allows_io_uring("six.one", ""));
+}
+
+TEST(FirecrackerStatus, ReadsWhatItSays) {
+  auto status = parse_status({{"id", "x"}, {"state", "Running"}});
+  ASSERT_TRUE(status);
+  EXPECT_TRUE(status->running);
+  EXPECT_FALSE(status->paused);
+  EXPECT_TRUE(parse_status({{"state", "Paused"}})->paused);
+  EXPECT_FALSE(parse_status({{"state", "Not started"}})->running);
+  for (const json& bad : {json(nullptr), json::array(), json{{"state", 3}}, json::object()}) {
+    EXPECT_EQ(parse_status(bad).error().kind, ErrorKind::kCorrupt) << bad.dump();
+  }
+}
+
+}  // namespace
+}  // namespace cocoon::vmm::firecracker
