@@ -15,7 +15,7 @@ struct Host {
   bool huge_pages = false;  // this guest's memory fits into free huge pages
 };
 
-// Does the kernel have Landlock, and is it on?
+// Does the kernel have Landlock as Cloud Hypervisor wants it, and is it on?
 bool has_landlock();
 
 // Would `memory` bytes fit into the huge pages that are free and not promised to anybody?
