@@ -47,8 +47,7 @@ bool is_kvm_usable(const Ports& ports) {
   return choice && choice->accel == vmm::Accel::kKvm;
 }
 
-Result<vmm::Accel> planning_accel(const vmm::Backend& backend) {
-  vmm::Capabilities able = COCOON_TRY(backend.capabilities());
+vmm::Accel planning_accel(const vmm::Capabilities& able) {
   return able.needs_kvm ? vmm::Accel::kKvm : vmm::Accel::kTcg;
 }
 

@@ -24,6 +24,6 @@ bool is_kvm_usable(const Ports& ports);
 
 // What the backend would launch with where all is well: what it needs, else emulation. For plans
 // that are only looked at.
-Result<vmm::Accel> planning_accel(const vmm::Backend& backend);
+vmm::Accel planning_accel(const vmm::Capabilities& able);
 
 }  // namespace cocoon::engine

@@ -211,9 +211,8 @@ Result<Planned> plan_create(Ports& ports, const CreateRequest& request) {
   vm.device_plan =
       COCOON_TRY(planned.backend->plan_devices(vm), "create vm \"{}\"", vm.config.name);
   // Pure: what the VMM could never be told is an error now, not at the first start.
-  auto accel = COCOON_TRY(planning_accel(*planned.backend), "create vm \"{}\"", vm.config.name);
-  planned.launch =
-      COCOON_TRY(planned.backend->plan_launch(vm, accel), "create vm \"{}\"", vm.config.name);
+  planned.launch = COCOON_TRY(planned.backend->plan_launch(vm, planning_accel(able)),
+                              "create vm \"{}\"", vm.config.name);
   return planned;
 }
 

@@ -57,8 +57,8 @@ Result<void> apply(const DebugChanges& changes, const model::Vm& vm, vmm::Launch
 // Emulation where that is what would happen; a backend that cannot emulate is shown as it would be
 // launched elsewhere.
 Result<vmm::Accel> accel_to_show(Ports& ports, const vmm::Backend& backend) {
-  auto accel = COCOON_TRY(planning_accel(backend));
-  return is_kvm_usable(ports) ? vmm::Accel::kKvm : accel;
+  vmm::Capabilities able = COCOON_TRY(backend.capabilities());
+  return is_kvm_usable(ports) ? vmm::Accel::kKvm : planning_accel(able);
 }
 
 }  // namespace

@@ -18,12 +18,6 @@ constexpr const char* kRemedy = "one program, from its project's releases";
 
 Result<std::string> find(const std::string& binary) { return find_binary(binary, kRemedy); }
 
-Result<void> make_calls(const Launch& launch, const RunningVmm& vmm, Deadline deadline) {
-  ApiClient client(vmm, kDoor);
-  for (const ApiCall& call : launch.calls) COCOON_TRY(client.call(call, deadline));
-  return {};
-}
-
 }  // namespace
 
 Result<Capabilities> FirecrackerBackend::capabilities() const {
@@ -54,9 +48,7 @@ Result<Launch> FirecrackerBackend::plan_launch(const model::Vm& vm, Accel /*acce
 
 Result<void> FirecrackerBackend::finish_start(const Launch& launch, const RunningVmm& vmm,
                                               Deadline deadline) const {
-  auto result = make_calls(launch, vmm, deadline);
-  if (!result) return explain_failed_start(vmm, kDoor.program, std::move(result).error());
-  return {};
+  return make_calls(launch.calls, vmm, kDoor, deadline);
 }
 
 Result<bool> FirecrackerBackend::ask_guest_to_stop(const RunningVmm& vmm, Deadline deadline) const {

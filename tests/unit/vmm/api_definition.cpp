@@ -51,6 +51,7 @@ class Judge {
     std::string type = text(schema, "type");
     if (type.empty() && get(schema, "properties")) type = "object";
     if (!has_type(value, type)) return complain(where + " is no " + type);
+    if (value.is_number_integer()) judge_bounds(value.get<std::int64_t>(), schema, where);
     if (value.is_string()) judge_enum(value.get<std::string>(), get(schema, "enum"), where);
     if (value.is_array()) {
       for (std::size_t i = 0; i < value.size(); ++i) {
@@ -82,6 +83,13 @@ class Judge {
       if (choice.Scalar() == value) return;
     }
     complain(where + ": \"" + value + "\" is no choice");
+  }
+
+  void judge_bounds(std::int64_t value, const YAML::Node& schema, const std::string& where) {
+    YAML::Node least = get(schema, "minimum"), most = get(schema, "maximum");
+    bool low = least && value < least.as<std::int64_t>();
+    bool high = most && value > most.as<std::int64_t>();
+    if (low || high) complain(where + ": " + std::to_string(value) + " is out of range");
   }
 
   void judge_object(const Json& value, const YAML::Node& schema, const std::string& where) {

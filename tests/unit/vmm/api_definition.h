@@ -20,7 +20,7 @@ class ApiDefinition {
   static std::string place(const std::string& file);
 
   // What is wrong with a request, judged by the definition: unknown path or method, a body too many
-  // or missing, unknown and missing members, wrong types, values outside an enumeration.
+  // or missing, unknown and missing members, wrong types, values outside an enumeration or a range.
   std::vector<std::string> complaints(const ApiCall& call) const;
 
  private:

@@ -69,13 +69,14 @@ INSTANTIATE_TEST_SUITE_P(Recordings, RecordedVersions,
                          [](const auto& test) { return std::string(test.param).substr(3, 3); });
 
 TEST(ChBackend, ReportsAFailedBootWithChainAndLog) {
-  FakeApi api("sock/api", {[](HttpPeer& peer) {
+  constexpr std::string_view kNoDisk =
+      R"x(["Error from API","The VM could not boot","Error from device manager",)x"
+      R"x("Cannot open disk path","I/O error (path=cow.raw op=open)"])x";
+  FakeApi api("sock/api", {[kNoDisk](HttpPeer& peer) {
                 peer.hear();
                 peer.answer(204);
                 peer.hear();
-                peer.answer(500,
-                            R"(["Error from API","The VM could not boot","Error from device manager",)"
-                            R"("Cannot open disk path","I/O error (path=cow.raw op=open)"])");
+                peer.answer(500, kNoDisk);
                 peer.hear();
               }});
   ASSERT_TRUE(sys::write_file_atomic(api.log(), "WARN: something odd\n", 0600));

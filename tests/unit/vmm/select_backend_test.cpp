@@ -77,8 +77,9 @@ TEST_F(SelectBackend, AsksForKvmOnlyWhenItMatters) {
 
 TEST_F(SelectBackend, PrefersTheFlagOverTheConfiguration) {
   install("v53.0");
-  config_.hypervisor = "cloud-hypervisor";
   config_.use_firecracker = true;
+  EXPECT_EQ(select(""), "firecracker");
+  config_.hypervisor = "cloud-hypervisor";
   EXPECT_EQ(select("qemu"), "qemu");
   EXPECT_EQ(select(""), "cloud-hypervisor");
   EXPECT_EQ(select("auto", {}, no), "qemu");
@@ -103,8 +104,8 @@ TEST(MakeBackend, SaysWhatItIs) {
 
 TEST(MakeBackend, ReportsAProgramThatIsNotInstalled) {
   model::Config config;
-  config.qemu_binary = config.ch_binary = "/nonexistent/vmm";
-  for (const char* name : {"qemu", "cloud-hypervisor"}) {
+  config.qemu_binary = config.ch_binary = config.fc_binary = "/nonexistent/vmm";
+  for (const char* name : {"qemu", "cloud-hypervisor", "firecracker"}) {
     auto backend = make_backend(name, config);
     ASSERT_TRUE(backend);
     auto able = (*backend)->capabilities();
