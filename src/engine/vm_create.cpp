@@ -15,6 +15,7 @@
 #include "engine/uids.h"
 #include "engine/vm_accel.h"
 #include "engine/vm_files.h"
+#include "engine/vm_network.h"
 #include "image/catalog/catalog.h"
 #include "model/vm_name.h"
 #include "model/wording.h"
@@ -46,10 +47,6 @@ Result<void> check_values(const CreateRequest& request) {
   if (request.memory_backing != "" && request.memory_backing != "file") {
     return fail(ErrorKind::kInvalid, "--memory-backing \"{}\": the only value is file",
                 request.memory_backing);
-  }
-  if (request.nics > 0) {
-    return fail(ErrorKind::kUnsupported,
-                "--nics {}: this build has no networking yet; use --nics 0", request.nics);
   }
   return {};
 }
@@ -202,6 +199,7 @@ Result<Planned> plan_create(Ports& ports, const CreateRequest& request) {
   COCOON_TRY(check_firmware_boot(*planned.backend, able, source.image, vm), "create vm \"{}\"",
              vm.config.name);
   planned.links = COCOON_TRY(plan_disks(ports, request, source, able, vm));
+  COCOON_TRY(plan_network(ports, request, able, vm), "create vm \"{}\"", vm.config.name);
   if (!vm.boot.firmware.empty()) {
     planned.firmware = COCOON_TRY(planned.backend->firmware(), "create vm \"{}\"", vm.config.name);
   }
@@ -231,6 +229,7 @@ Result<model::Vm> create_vm(Ports& ports, const CreateRequest& request) {
   Rollback undo;
   vm.op = op_of("create");
   COCOON_TRY(reserve(ports, request, vm, planned.links, undo), "create vm \"{}\"", vm.config.name);
+  COCOON_TRY(make_network(ports, vm, 0, lock.fd()), "create vm \"{}\"", vm.config.name);
   COCOON_TRY(make_files(ports, request, vm, planned.links, planned.firmware, lock.fd()),
              "create vm \"{}\"", vm.config.name);
   COCOON_TRY(sys::check_cancelled());
