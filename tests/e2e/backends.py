@@ -1,24 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hypervisor that a suite runs on (COCOON_TEST_BACKEND, default qemu) and what it can do.
 
-The suites are written once. Where backends differ, a test asks ``has(capability)``, or says what it
-cannot do without by ``StoreTest.need(capability)``; its skip then names the capability.
+The suites are written once. Where backends differ, a test asks ``has(capability)``, or says by
+``StoreTest.need(capability)`` what it cannot do without, and by ``StoreTest.need_lack(capability)``
+that it is about the refusal; a skip then names the backend and the capability.
 """
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 NAME = os.environ.get("COCOON_TEST_BACKEND") or "qemu"
 
-# The capabilities that tests ask for, by the names of vmm/capabilities.h, and who has them.
+# The capabilities that tests ask for, and who has them. It is what we expect, not what the program
+# says: a backend that forgot one would have its tests skipped. lifecycle.py compares the two.
 CAPABILITIES = {
     "qemu": {"uefi", "qcow2", "disk_serials", "per_disk_direct_io", "reboot_in_place",
-             "software_emulation"},
+             "compressed_kernel", "software_emulation"},
     "cloud-hypervisor": {"uefi", "qcow2", "disk_serials", "per_disk_direct_io", "reboot_in_place",
-                         "windows"},
+                         "compressed_kernel", "windows"},
     "firecracker": set(),
 }
+# Those of them that the program reports under the same name.
+REPORTED = ("uefi", "qcow2", "disk_serials", "per_disk_direct_io", "reboot_in_place", "windows")
 # Program, variable that names another one, how to get it.
 PROGRAMS = {
     "qemu": ("qemu-system-x86_64", "COCOON_QEMU_BINARY", "scripts/setup run installs it"),
@@ -30,16 +35,15 @@ if NAME not in PROGRAMS:
 
 # Its directory below run and log.
 DIRECTORY = NAME.replace("-", "")
-LACKS = "lacks the capability"
 
 
 def has(capability):
     return capability in CAPABILITIES[NAME]
 
 
-def lack(capability):
-    """Why a test that needs the capability is skipped, or None."""
-    return None if has(capability) else f"{NAME} {LACKS} {capability}"
+def inapplicable(reason):
+    """True for a skip that a capability explains: nothing on this machine is missing."""
+    return re.match(rf"{NAME} (has|lacks) the capability \w+$", reason) is not None
 
 
 def missing_program():

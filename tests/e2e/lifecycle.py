@@ -6,7 +6,6 @@ import re
 import sqlite3
 import struct
 import time
-import unittest
 
 import backends
 import cocoon_e2e
@@ -110,7 +109,6 @@ class RunToExit(StoreTest):
         self.assertEqual((record["state"], record["exit_code"]), ("stopped", 3))
         self.assertEqual(seen, {vm["pid"]})
 
-
     def test_guest_power_off(self):
         """By the guest's own command, not by the end of its entrypoint: also where that only halts the
         machine and its VMM would stay."""
@@ -130,9 +128,16 @@ class RunToExit(StoreTest):
 class Refusals(StoreTest):
     """What a backend cannot do is refused before anything is made, naming what is missing."""
 
+    def test_doctor_tells_the_capabilities(self):
+        checks = {c["name"]: c for c in self.c.ok("doctor", "-o", "json").json()["checks"]}
+        told = re.match(r"version [\d.]+: ([^;]+)", checks[backends.NAME]["detail"])
+        self.assertTrue(told, checks)
+        told = set(told.group(1).split(", "))
+        self.assertEqual({name for name in backends.REPORTED if name in told},
+                         {name for name in backends.REPORTED if backends.has(name)})
+
     def test_cloud_image(self):
-        if backends.has("uefi"):
-            raise unittest.SkipTest(f"{backends.NAME} has the capability uefi")
+        self.need_lack("uefi")
         disk = self.c.base / "disk.raw"
         sector = bytearray(512)
         sector[446:462] = struct.pack("<B3xB3xII", 0x80, 0x83, 2048, 2048)   # one partition
@@ -148,8 +153,7 @@ class Refusals(StoreTest):
 
     def test_kernel_that_was_never_unpacked(self):
         """A kernel object of an older cocoon has no vmlinux."""
-        if backends.NAME != "firecracker":
-            raise unittest.SkipTest(f"{backends.NAME} boots compressed kernels")
+        self.need_lack("compressed_kernel")
         database = sqlite3.connect(self.c.root / "cocoon.db")
         with database:
             database.execute("UPDATE kernels SET record = json_set(record, '$.vmlinux_size', 0)")

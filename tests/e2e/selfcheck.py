@@ -281,8 +281,13 @@ class BackendChoice(unittest.TestCase):
         backends.NAME = "firecracker"
         with self.assertRaisesRegex(unittest.SkipTest, "^firecracker lacks the capability uefi$"):
             cocoon_e2e.StoreTest.need("uefi")
+        self.assertTrue(backends.inapplicable("firecracker lacks the capability uefi"))
+        self.assertFalse(backends.inapplicable("no firecracker; name it with COCOON_FC_BINARY"))
+        cocoon_e2e.StoreTest.need_lack("uefi")
         backends.NAME = "qemu"
         cocoon_e2e.StoreTest.need("uefi")
+        with self.assertRaisesRegex(unittest.SkipTest, "^qemu has the capability uefi$"):
+            cocoon_e2e.StoreTest.need_lack("uefi")
 
 
 if __name__ == "__main__":

@@ -28,8 +28,10 @@ std::optional<std::int64_t> field(std::string_view meminfo, std::string_view nam
 }  // namespace
 
 bool has_landlock() {
-  long version = syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
-  return version > 0;
+  // Cloud Hypervisor demands the right to truncate, which came with the third version (Linux 6.2).
+  constexpr long kNeeded = 3;
+  return syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION) >=
+         kNeeded;
 }
 
 std::int64_t fitting_huge_page(std::string_view meminfo, std::int64_t memory) {

@@ -16,7 +16,7 @@ struct Host {
   std::int64_t huge_page_size = 0;
 };
 
-// Does the kernel have Landlock, and is it on?
+// Does the kernel have Landlock as Cloud Hypervisor wants it, and is it on?
 bool has_landlock();
 
 // The size of the huge pages that `memory` bytes fit into, of those that are free and not promised
