@@ -18,15 +18,30 @@ nlohmann::ordered_json* find_config(vmm::Launch& launch) {
   return nullptr;
 }
 
+// Firecracker is told everything in a call of its own.
+Result<void> apply_to_calls(const DebugChanges& changes, const model::Vm& vm, vmm::Launch& launch) {
+  if (launch.calls.empty() || changes.max_cpu > 0) {
+    return fail(ErrorKind::kUnsupported, "{}: a launch of {} has nothing that this would change",
+                changes.max_cpu > 0 ? "--max-cpu" : "--balloon and --cow", vm.hypervisor);
+  }
+  auto cow = std::find_if(vm.disks.begin(), vm.disks.end(), [](const model::Disk& disk) {
+    return disk.role == model::DiskRole::kCow;
+  });
+  for (vmm::ApiCall& call : launch.calls) {
+    if (!call.body.is_object()) continue;
+    if (changes.balloon > 0 && call.body.contains("amount_mib")) {
+      call.body["amount_mib"] = changes.balloon;
+    }
+    bool is_cow = cow != vm.disks.end() && call.body.value("path_on_host", "") == cow->path;
+    if (is_cow && !changes.cow.empty()) call.body["path_on_host"] = changes.cow;
+  }
+  return {};
+}
+
 Result<void> apply(const DebugChanges& changes, const model::Vm& vm, vmm::Launch& launch) {
   if (changes.max_cpu <= 0 && changes.balloon <= 0 && changes.cow.empty()) return {};
   nlohmann::ordered_json* config = find_config(launch);
-  if (config == nullptr) {
-    return fail(ErrorKind::kUnsupported,
-                "--max-cpu, --balloon and --cow change a Cloud Hypervisor launch; this is one of "
-                "{}",
-                vm.hypervisor);
-  }
+  if (config == nullptr) return apply_to_calls(changes, vm, launch);
   if (changes.max_cpu > 0)
     (*config)["cpus"]["max_vcpus"] = std::max(changes.max_cpu, vm.config.cpu);
   if (changes.balloon > 0 && config->contains("balloon")) {

@@ -21,7 +21,7 @@ SHARED_MEMORY = Path("/dev/shm")
 KEPT_FILES = re.compile(
     r"root/cocoon\.db(-wal|-shm)?$"
     # facts about the host that hold until the next boot: no VM is named in them
-    r"|run/((qemu|cloud-hypervisor|firecracker)-version|kvm-probe)$"
+    r"|run/([a-z-]+-version|kvm-probe)$"
 )
 KEPT_DIRS = re.compile(
     r"(root|run|log)$"

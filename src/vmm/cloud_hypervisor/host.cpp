@@ -34,13 +34,13 @@ bool has_landlock() {
          kNeeded;
 }
 
-bool fits_huge_pages(std::string_view meminfo, std::int64_t memory) {
+std::int64_t fitting_huge_page(std::string_view meminfo, std::int64_t memory) {
   auto kilobytes = field(meminfo, "Hugepagesize");
   auto free = field(meminfo, "HugePages_Free");
   auto promised = field(meminfo, "HugePages_Rsvd");
-  if (!kilobytes || !free || !promised || *kilobytes == 0) return false;
+  if (!kilobytes || !free || !promised || *kilobytes == 0) return 0;
   std::int64_t page = *kilobytes << 10;
-  return memory % page == 0 && *free - *promised >= memory / page;
+  return memory % page == 0 && *free - *promised >= memory / page ? page : 0;
 }
 
 }  // namespace cocoon::vmm::cloud_hypervisor

@@ -45,8 +45,10 @@ Json render_memory(const model::Vm& vm, const Plan& plan, const Host& host) {
     return {{"size", 0}, {"zones", Json::array({std::move(zone)})}};
   }
   Json memory{{"size", plan.memory}};
-  if (host.huge_pages) {
+  if (host.huge_page_size > 0) {
     memory["hugepages"] = true;
+    // Else it is read from a mounted /dev/hugepages, which need not be there.
+    memory["hugepage_size"] = host.huge_page_size;
     // Or a shortage would kill the guest in the middle of its work.
     if (host.version >= kReservesMemory) memory["reserve"] = true;
   }
