@@ -16,7 +16,8 @@ std::string join_chain(const nlohmann::json& chain) {
   std::string text;
   for (const auto& link : chain) {
     if (!link.is_string()) continue;
-    const auto& words = link.get_ref<const std::string&>();
+    std::string_view words = link.get_ref<const std::string&>();
+    words = words.substr(0, words.find("\n\nStack backtrace"));
     if (words == "Error from API" && chain.size() > 1) continue;
     if (!text.empty()) text += ": ";
     text += words;

@@ -20,7 +20,7 @@ E2E = Path(__file__).resolve().parents[1] / "e2e"
 RESULTS = Path("/results")
 # What every backend has to pass, and what only one runs here: QEMU boots a cloud image on the host.
 ALL = ("smoke", "lifecycle", "data_disks", "console", "crash")
-MORE = {"cloud-hypervisor": ("cloud_image",)}
+MORE = {"cloud-hypervisor": ("cloud_hypervisor", "cloud_image")}
 SKIPPED = 77
 
 

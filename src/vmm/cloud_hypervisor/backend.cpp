@@ -18,9 +18,9 @@ constexpr const char* kFirmwareName = "CLOUDHV.fd";
 
 ApiCall put(const char* path) { return {"PUT", path, nullptr}; }
 
-bool memory_fits_huge_pages(const Plan& plan) {
+std::int64_t huge_page_for(const Plan& plan) {
   auto meminfo = sys::read_file("/proc/meminfo", kMaxMeminfo);
-  return meminfo && fits_huge_pages(*meminfo, plan.memory);
+  return meminfo ? fitting_huge_page(*meminfo, plan.memory) : 0;
 }
 
 Result<VmmStatus> read_status(const nlohmann::json& info) {
@@ -88,7 +88,7 @@ Result<Launch> CloudHypervisorBackend::plan_launch(const model::Vm& vm, Accel ac
   }
   Capabilities able = COCOON_TRY(capabilities());
   Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
-  Host host{able.version, able.landlock, memory_fits_huge_pages(plan)};
+  Host host{able.version, able.landlock, huge_page_for(plan)};
   Launch launch = COCOON_TRY(render_launch(vm, plan, host), "plan the launch");
   launch.program = COCOON_TRY(find_program(binary_));
   return launch;

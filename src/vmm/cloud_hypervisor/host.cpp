@@ -28,17 +28,19 @@ std::optional<std::int64_t> field(std::string_view meminfo, std::string_view nam
 }  // namespace
 
 bool has_landlock() {
-  long version = syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
-  return version > 0;
+  // Cloud Hypervisor demands the right to truncate, which came with the third version (Linux 6.2).
+  constexpr long kNeeded = 3;
+  return syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION) >=
+         kNeeded;
 }
 
-bool fits_huge_pages(std::string_view meminfo, std::int64_t memory) {
+std::int64_t fitting_huge_page(std::string_view meminfo, std::int64_t memory) {
   auto kilobytes = field(meminfo, "Hugepagesize");
   auto free = field(meminfo, "HugePages_Free");
   auto promised = field(meminfo, "HugePages_Rsvd");
-  if (!kilobytes || !free || !promised || *kilobytes == 0) return false;
+  if (!kilobytes || !free || !promised || *kilobytes == 0) return 0;
   std::int64_t page = *kilobytes << 10;
-  return memory % page == 0 && *free - *promised >= memory / page;
+  return memory % page == 0 && *free - *promised >= memory / page ? page : 0;
 }
 
 }  // namespace cocoon::vmm::cloud_hypervisor

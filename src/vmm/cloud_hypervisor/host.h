@@ -10,17 +10,18 @@
 namespace cocoon::vmm::cloud_hypervisor {
 
 struct Host {
-  Version version;          // of the installed program
-  bool landlock = false;    // the kernel can confine the VMM to its directory
-  bool huge_pages = false;  // this guest's memory fits into free huge pages
+  Version version;        // of the installed program
+  bool landlock = false;  // the kernel can confine the VMM to its directory
+  // The size of the huge pages that this guest's memory fits into; 0: it does not.
+  std::int64_t huge_page_size = 0;
 };
 
-// Does the kernel have Landlock, and is it on?
+// Does the kernel have Landlock as Cloud Hypervisor wants it, and is it on?
 bool has_landlock();
 
-// Would `memory` bytes fit into the huge pages that are free and not promised to anybody?
-// `meminfo`: the text of /proc/meminfo. No for anything that is not understood, and for a size that
-// is no whole number of huge pages.
-bool fits_huge_pages(std::string_view meminfo, std::int64_t memory);
+// The size of the huge pages that `memory` bytes fit into, of those that are free and not promised
+// to anybody; 0 when they do not fit, when the size is no whole number of them, and for anything
+// that is not understood. `meminfo`: the text of /proc/meminfo.
+std::int64_t fitting_huge_page(std::string_view meminfo, std::int64_t memory);
 
 }  // namespace cocoon::vmm::cloud_hypervisor

@@ -45,8 +45,10 @@ Json render_memory(const model::Vm& vm, const Plan& plan, const Host& host) {
     return {{"size", 0}, {"zones", Json::array({std::move(zone)})}};
   }
   Json memory{{"size", plan.memory}};
-  if (host.huge_pages) {
+  if (host.huge_page_size > 0) {
     memory["hugepages"] = true;
+    // Else it is read from a mounted /dev/hugepages, which need not be there.
+    memory["hugepage_size"] = host.huge_page_size;
     // Or a shortage would kill the guest in the middle of its work.
     if (host.version >= kReservesMemory) memory["reserve"] = true;
   }
@@ -59,7 +61,7 @@ Json render_disk(const model::Vm& vm, const model::Disk& disk, const DiskPlan& p
   json["image_type"] = overlay ? "Qcow2" : "Raw";
   if (overlay) json["backing_files"] = true;
   if (disk.read_only) json["readonly"] = true;
-  if (!disk.read_only && !overlay) json["sparse"] = true;
+  if (!overlay) json["sparse"] = !disk.read_only;  // discards make holes; on by default
   if (disk.direct_io.value_or(!disk.read_only && !vm.config.no_direct_io)) json["direct"] = true;
   if (!disk.serial.empty()) json["serial"] = disk.serial;
   json["num_queues"] = plan.queues;

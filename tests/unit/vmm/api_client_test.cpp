@@ -29,6 +29,7 @@ TEST(ApiRefusal, IsReadableInEveryShape) {
            Case{R"(["Error from API","The VM could not boot","no disk"])",
                 "The VM could not boot: no disk"},
            Case{R"(["Not Found"])", "Not Found"},
+           Case{R"(["A","B (22)\n\nStack backtrace:\n   0: <unknown>"])", "A: B (22)"},
            Case{R"(["Error from API"])", "Error from API"},
            Case{R"({"fault_message":"Boot source error: no file"})", "Boot source error: no file"},
            Case{R"({ "error": "Too many open connections" })", "Too many open connections"},

@@ -12,8 +12,8 @@ namespace {
 
 constexpr Version kV51{51, 1, 0};
 constexpr Version kV53{53, 0, 0};
-constexpr Host kPlain{kV53, false, false};
-constexpr Host kFull{kV53, true, true};
+constexpr Host kPlain{kV53, false, 0};
+constexpr Host kFull{kV53, true, 2 << 20};
 
 Result<Launch> render(const model::Vm& vm, const Host& host = kPlain) {
   Plan plan = COCOON_TRY(make_plan(vm));
@@ -81,10 +81,12 @@ TEST(ChPayload, MemoryInAFile) {
 }
 
 TEST(ChPayload, TellsOldVersionsNothingTheyDoNotKnow) {
-  auto launch = render(test::sample_vm(), {kV51, true, true});
+  auto launch = render(test::sample_vm(), {kV51, true, 2 << 20});
   ASSERT_TRUE(launch);
   const auto& config = launch->calls[0].body;
-  EXPECT_EQ(config["memory"], (nlohmann::json{{"size", 512 << 20}, {"hugepages", true}}));
+  EXPECT_EQ(config["memory"],
+            (nlohmann::ordered_json{
+                {"size", 512 << 20}, {"hugepages", true}, {"hugepage_size", 2 << 20}}));
   EXPECT_TRUE(config["platform"].contains("uuid"));
 }
 

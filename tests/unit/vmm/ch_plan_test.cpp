@@ -126,13 +126,13 @@ TEST(ChHost, CountsHugePagesThatNobodyWasPromised) {
         "HugePages_Rsvd:        {}\nHugePages_Surp:        0\nHugepagesize:       2048 kB\n",
         free, promised);
   };
-  EXPECT_TRUE(fits_huge_pages(meminfo(256, 0), kGuest));
-  EXPECT_TRUE(fits_huge_pages(meminfo(300, 44), kGuest));
-  EXPECT_FALSE(fits_huge_pages(meminfo(255, 0), kGuest));
-  EXPECT_FALSE(fits_huge_pages(meminfo(300, 45), kGuest));
-  EXPECT_FALSE(fits_huge_pages(meminfo(300, 0), kGuest + (1 << 20)));
-  EXPECT_FALSE(fits_huge_pages("", kGuest));
-  EXPECT_FALSE(fits_huge_pages("HugePages_Free: 999\nHugePages_Rsvd: 0\n", kGuest));
+  EXPECT_EQ(fitting_huge_page(meminfo(256, 0), kGuest), 2 << 20);
+  EXPECT_EQ(fitting_huge_page(meminfo(300, 44), kGuest), 2 << 20);
+  EXPECT_EQ(fitting_huge_page(meminfo(255, 0), kGuest), 0);
+  EXPECT_EQ(fitting_huge_page(meminfo(300, 45), kGuest), 0);
+  EXPECT_EQ(fitting_huge_page(meminfo(300, 0), kGuest + (1 << 20)), 0);
+  EXPECT_EQ(fitting_huge_page("", kGuest), 0);
+  EXPECT_EQ(fitting_huge_page("HugePages_Free: 999\nHugePages_Rsvd: 0\n", kGuest), 0);
 }
 
 }  // namespace

@@ -58,9 +58,10 @@ class Recording {
   // The head gets its line ends back, the body its length.
   static void finish(Exchange& exchange) {
     auto end = exchange.response.find("\n\n");
-    std::string head, body = exchange.response.substr(end + 2);
+    std::string lines = exchange.response.substr(0, end), body = exchange.response.substr(end + 2);
+    std::string head;
     std::size_t length = 0;
-    for (std::string_view line : split(exchange.response.substr(0, end), '\n')) {
+    for (std::string_view line : split(lines, '\n')) {
       constexpr std::string_view kLength = "Content-Length: ";
       if (line.starts_with(kLength)) {
         length = static_cast<std::size_t>(*parse_decimal(line.substr(kLength.size())));
