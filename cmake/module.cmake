@@ -8,14 +8,14 @@ function(cocoon_share_precompiled_header target)
     endif()
     add_library(cocoon_precompiled OBJECT ${CMAKE_BINARY_DIR}/precompiled.cpp)
     target_link_libraries(cocoon_precompiled PRIVATE
-      fmt::fmt tl::expected nlohmann_json::nlohmann_json cocoon_options)
+      cocoon_fmt tl::expected nlohmann_json::nlohmann_json cocoon_options)
     target_compile_options(cocoon_precompiled PUBLIC
       $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
     target_precompile_headers(cocoon_precompiled PRIVATE
       <nlohmann/json.hpp> <fmt/format.h> <tl/expected.hpp> <filesystem> <functional> <optional>
       <string> <string_view> <vector>)
   endif()
-  target_link_libraries(${target} PRIVATE fmt::fmt tl::expected nlohmann_json::nlohmann_json)
+  target_link_libraries(${target} PRIVATE cocoon_fmt tl::expected nlohmann_json::nlohmann_json)
   target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
   get_target_property(type ${target} TYPE)
   if(type STREQUAL EXECUTABLE)
