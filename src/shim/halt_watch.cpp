@@ -49,6 +49,7 @@ std::optional<std::uint64_t> parse_context_switches(std::string_view status) {
   while (!status.empty()) {
     std::string_view line = take_until(status, '\n');
     const std::string_view name = take_until(line, ':');
+    if (name == "Name" && line.starts_with("\tiou-wrk-")) return 0;
     if (name != "voluntary_ctxt_switches" && name != "nonvoluntary_ctxt_switches") continue;
     while (line.starts_with('\t') || line.starts_with(' ')) line.remove_prefix(1);
     std::uint64_t count = 0;

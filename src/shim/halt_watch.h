@@ -30,10 +30,12 @@ class HaltWatch {
   long long since_ = 0;
 };
 
-// Context switches of all threads of a process so far; nullopt when they cannot be read.
+// Context switches of all threads of a process so far, but for the kernel's io_uring workers, the
+// last of which looks for work every five seconds for ever; nullopt when they cannot be read.
 std::optional<std::uint64_t> count_context_switches(pid_t pid);
 
-// The sum of the two counters in /proc/<pid>/task/<tid>/status (proc(5)). Pure.
+// The sum of the two counters in /proc/<pid>/task/<tid>/status (proc(5)); 0 for an io_uring worker.
+// Pure.
 std::optional<std::uint64_t> parse_context_switches(std::string_view status);
 
 }  // namespace cocoon::shim

@@ -38,6 +38,9 @@ TEST(ContextSwitches, AreTheSumOfBothCounters) {
   EXPECT_EQ(parse_context_switches("Name:\tfc_vcpu 0\nvoluntary_ctxt_switches:\t12\n"
                                    "nonvoluntary_ctxt_switches:\t30\n"),
             42U);
+  EXPECT_EQ(parse_context_switches("Name:\tiou-wrk-4711\nvoluntary_ctxt_switches:\t12\n"
+                                   "nonvoluntary_ctxt_switches:\t30\n"),
+            0U);
   EXPECT_EQ(parse_context_switches("voluntary_ctxt_switches:\t12\n"), std::nullopt);
   EXPECT_EQ(parse_context_switches("voluntary_ctxt_switches:\tx\n"
                                    "nonvoluntary_ctxt_switches:\t1\n"),
