@@ -24,6 +24,7 @@ Program cocoon_program(const HelperBodies& bodies) {
               vm_status_command(),
               vm_console_command(),
               vm_logs_command(),
+              vm_net_command(),
               image_import_command(bodies.image_import),
               image_list_command(),
               image_inspect_command(),

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/boot_json.h"
 
+#include <algorithm>
+
 #include "base/cpio.h"
+#include "base/text.h"
 
 namespace cocoon::engine {
 namespace {
@@ -41,6 +44,39 @@ void add_disk(json& out, const model::Disk& disk, std::size_t index,
 
 }  // namespace
 
+namespace {
+
+// Interfaces are known by their MAC; the guest program names them eth0, eth1….
+json render_nic(const model::Nic& nic) {
+  json out = {{"mac", nic.mac}};
+  if (nic.mtu > 0) out["mtu"] = nic.mtu;
+  if (!nic.network) return out;  // DHCP
+  out["address"] = nic.network->ip;
+  out["prefix"] = nic.network->prefix;
+  if (!nic.network->gateway.empty()) out["gateway"] = nic.network->gateway;
+  for (const model::NicRoute& route : nic.routes) {
+    auto slash = route.destination.find('/');
+    json one = {{"address", route.destination.substr(0, slash)},
+                {"prefix", parse_decimal(route.destination.substr(slash + 1)).value_or(32)}};
+    if (!route.gateway.empty()) one["gateway"] = route.gateway;
+    out["routes"].push_back(std::move(one));
+  }
+  return out;
+}
+
+// Each server once, in the order of the NICs.
+std::vector<std::string> guest_dns(const model::Vm& vm, const std::vector<std::string>& dns) {
+  std::vector<std::string> out;
+  for (const model::Nic& nic : vm.nics) {
+    for (const std::string& server : nic.dns) {
+      if (std::find(out.begin(), out.end(), server) == out.end()) out.push_back(server);
+    }
+  }
+  return out.empty() ? dns : out;
+}
+
+}  // namespace
+
 std::string layer_serial(std::size_t index) { return fmt::format("cocoon-layer{}", index); }
 
 std::string render_boot_json(const model::Vm& vm, const std::string& modules_version,
@@ -52,9 +88,10 @@ std::string render_boot_json(const model::Vm& vm, const std::string& modules_ver
               {"end", "poweroff"},
               {"layers", json::array()},
               {"mounts", json::array()},
-              {"dns", dns},
+              {"dns", guest_dns(vm, dns)},
               {"nics", json::array()}};
   for (std::size_t i = 0; i < vm.disks.size(); ++i) add_disk(out, vm.disks[i], i, modules_version);
+  for (const model::Nic& nic : vm.nics) out["nics"].push_back(render_nic(nic));
   out["run"] = {{"mode", vm.run.init ? "init" : "exec"},
                 {"argv", vm.run.argv},
                 {"env", vm.run.env},

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "model/data_disk.h"
+#include "model/nic.h"
 
 namespace cocoon::engine {
 
@@ -21,7 +22,11 @@ struct CreateRequest {
   std::optional<std::int64_t> storage;
   int queue_size = 0;
   int disk_queue_size = 0;
-  int nics = 0;
+  // Not said: 1 where there is a network for it, else 0.
+  std::optional<int> nics;
+  std::string network;  // CNI network by name, or "user"; empty: the first one
+  std::string bridge;   // a bridge of the host instead
+  std::vector<model::PortMapping> ports;
   bool no_direct_io = false;
   std::string backend;                          // empty: config, then auto
   std::string memory_backing;                   // "file" or empty

@@ -7,6 +7,9 @@
 #include <array>
 
 #include "base/units.h"
+#include "engine/vm_network.h"
+#include "network/cni/conflist.h"
+#include "network/cni/plugin.h"
 #include "sys/cgroup.h"
 #include "sys/files.h"
 #include "sys/spawn.h"
@@ -136,6 +139,46 @@ void check_host(Checks& checks) {
       cgroup ? cgroup->native() : "not found or not writable: VMMs get no cgroup of their own");
 }
 
+network::cni::Host plugin_host(const model::Config& config) {
+  network::cni::Host host;
+  host.plugin_dirs = network::cni::plugin_dirs(config.cni_bin_dir);
+  return host;
+}
+
+void check_plugins(Checks& checks, const model::Config& config,
+                   const network::cni::Conflist& list) {
+  network::cni::Host host = plugin_host(config);
+  std::vector<std::string> missing;
+  for (const auto& plugin : list.plugins) {
+    std::string type = plugin.at("type");
+    if (!network::cni::find_plugin(host, type)) missing.push_back(std::move(type));
+  }
+  std::string name = fmt::format("network {}", list.name);
+  if (missing.empty()) {
+    add(checks, CheckStatus::kPass, std::move(name), list.file);
+  } else {
+    add(checks, CheckStatus::kWarn, std::move(name),
+        fmt::format("plugins {} are in none of {}: install containernetworking-plugins",
+                    fmt::join(missing, ", "), fmt::join(host.plugin_dirs, ", ")));
+  }
+}
+
+void check_network(Checks& checks, const model::Config& config) {
+  auto tun = check_tun_access();
+  add(checks, tun ? CheckStatus::kPass : CheckStatus::kWarn, "tun",
+      tun ? "VMMs may open /dev/net/tun" : tun.error().to_string());
+  auto networks = network::cni::find_networks(config.cni_conf_dir);
+  if (!networks || networks->lists.empty()) {
+    add(checks, CheckStatus::kWarn, "network",
+        fmt::format("no CNI network in {}: VMs get none; --fix writes one", config.cni_conf_dir));
+    return;
+  }
+  for (const std::string& problem : networks->problems) {
+    add(checks, CheckStatus::kWarn, "network", problem);
+  }
+  for (const auto& list : networks->lists) check_plugins(checks, config, list);
+}
+
 }  // namespace
 
 std::vector<Check> run_doctor(const model::Config& config) {
@@ -147,7 +190,28 @@ std::vector<Check> run_doctor(const model::Config& config) {
   check_kvm(checks, config);
   check_directories(checks, config);
   check_memory(checks, config);
+  check_network(checks, config);
   return checks;
+}
+
+Result<std::vector<std::string>> fix_host(const model::Config& config) {
+  std::vector<std::string> done;
+  constexpr const char* kTun = "/dev/net/tun";
+  struct stat info {};
+  if (stat(kTun, &info) == 0 && S_ISCHR(info.st_mode) && (info.st_mode & 06) != 06) {
+    if (chmod(kTun, 0666) != 0) return fail_errno(fmt::format("chmod {}", kTun));
+    done.push_back(fmt::format("{} has mode 0666 now", kTun));
+  }
+  auto networks = COCOON_TRY(network::cni::find_networks(config.cni_conf_dir));
+  if (!networks.lists.empty()) return done;
+  fs::path file = fs::path(config.cni_conf_dir) / network::cni::kDefaultConflistFile;
+  if (sys::exists(file)) {
+    return fail(ErrorKind::kConflict, "{} is there, but is no network", file.native());
+  }
+  COCOON_TRY(sys::make_dirs(config.cni_conf_dir, 0755));
+  COCOON_TRY(sys::write_file_atomic(file, network::cni::default_conflist(), 0644));
+  done.push_back(fmt::format("wrote {}: bridge cni0 with 10.88.0.0/16", file.native()));
+  return done;
 }
 
 }  // namespace cocoon::engine

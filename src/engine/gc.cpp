@@ -13,8 +13,11 @@
 #include "engine/reconcile.h"
 #include "engine/uids.h"
 #include "engine/vm_files.h"
+#include "engine/vm_network.h"
 #include "engine/vm_view.h"
 #include "image/catalog/collect.h"
+#include "network/bridge.h"
+#include "network/cni/runtime.h"
 #include "store/vm_rows.h"
 #include "sys/cancel.h"
 #include "sys/cgroup.h"
@@ -115,6 +118,25 @@ Result<void> collect_uids(Collector& gc, const std::set<std::string>& known) {
   return {};
 }
 
+// Namespaces with what is in them, ports of bridges, leases: of VMs that are not there.
+Result<void> collect_networks(Collector& gc, const std::set<std::string>& known) {
+  std::set<std::string> owners;
+  network::cni::Host host = cni_host(gc.ports);
+  for (const auto& cached : COCOON_TRY(network::cni::list_cache(host, ""))) {
+    if (is_id(cached.attachment.container)) owners.insert(cached.attachment.container);
+  }
+  std::string mine = COCOON_TRY(install_id(gc.ports.db));
+  for (std::string& id : COCOON_TRY(network::claimed_netns(mine))) owners.insert(std::move(id));
+  for (std::string& id : COCOON_TRY(network::port_owners(mine))) owners.insert(std::move(id));
+  for (const std::string& id : owners) {
+    if (known.count(id) != 0) continue;
+    model::Vm vm;
+    vm.id = id;
+    COCOON_TRY(collect_orphan(gc, "network", id, 0, [&] { return give_up_network(gc.ports, vm); }));
+  }
+  return {};
+}
+
 Result<void> collect_exit_records(Collector& gc, const std::set<std::string>& known) {
   for (const std::string& name : COCOON_TRY(sys::list_dir(gc.ports.paths.exits()))) {
     std::string id = name.substr(0, name.find('.'));
@@ -170,6 +192,7 @@ Result<GcReport> collect_garbage(Ports& ports, bool dry_run) {
   COCOON_TRY(collect_directories(gc, known), "collect VM directories");
   COCOON_TRY(collect_memory(gc, known), "collect memory files");
   COCOON_TRY(collect_uids(gc, known), "collect uids");
+  COCOON_TRY(collect_networks(gc, known), "collect networks");
   COCOON_TRY(collect_exit_records(gc, known), "collect exit records");
   COCOON_TRY(collect_locks(gc, known), "collect lock files");
   collect_cgroups(gc, known);

@@ -3,10 +3,13 @@
 
 #include <thread>
 
+#include "base/log.h"
 #include "engine/locks.h"
 #include "engine/shim_control.h"
 #include "engine/uids.h"
+#include "engine/user_network.h"
 #include "engine/vm_files.h"
+#include "engine/vm_network.h"
 #include "engine/vm_view.h"
 #include "model/exit_record.h"
 #include "model/wording.h"
@@ -90,6 +93,9 @@ Result<std::optional<model::Vm>> settle_dead_op(Ports& ports, model::Vm vm) {
     COCOON_TRY(end_recorded_vmm(ports, vm), "clean up vm {}", vm.id);
     COCOON_TRY(remove_memory(ports, vm), "clean up vm {}", vm.id);
     COCOON_TRY(sys::remove_file(ports.paths.exit_file(vm.id)), "clean up vm {}", vm.id);
+    if (vm.op && vm.op->verb == "net") {
+      COCOON_TRY(trim_network(ports, vm, vm.nics.size()), "clean up vm {}", vm.id);
+    }
   }
   vm.op.reset();
   auto tx = COCOON_TRY(ports.db.begin());
@@ -133,6 +139,7 @@ Result<void> end_recorded_vmm(const Ports& ports, const model::Vm& vm) {
     COCOON_TRY(sys::terminate(vmm_ref(*process), Milliseconds(0)));
     sys::side_effect("end VMM");
   }
+  COCOON_TRY(stop_user_network(ports, vm));
   return wait_shim_end(dir, Milliseconds(5'000));
 }
 
@@ -144,6 +151,13 @@ Result<void> kill_during_stop(Ports& ports, const std::string& id) {
 }
 
 Result<void> drop_vm(Ports& ports, const model::Vm& vm) {
+  // A network that cannot be taken down must not keep the VM: what is left stays recorded for gc.
+  if (!vm.nics.empty()) {
+    auto gone = remove_network(ports, vm);
+    if (!gone) {
+      log_warn("network of vm {}: {}; `cocoon gc` tries again", vm.id, gone.error().to_string());
+    }
+  }
   COCOON_TRY(remove_vm_files(ports, vm));
   COCOON_TRY(release_uid(ports, vm.uid, vm.id));
   auto tx = COCOON_TRY(ports.db.begin());

@@ -34,6 +34,17 @@ Result<std::optional<std::string>> render_seed_disk(const Ports& ports, const mo
   values.user_data = request.user_data;
   values.mounts = cidata::seed_mounts(vm.disks);
   values.dns = ports.config.dns;
+  for (const model::Nic& nic : vm.nics) {
+    cidata::SeedNic one;
+    one.mac = nic.mac;
+    if (nic.network) {
+      one.address = nic.network->ip;
+      one.prefix = nic.network->prefix;
+      one.gateway = nic.network->gateway;
+    }
+    values.nics.push_back(std::move(one));
+  }
+  if (!vm.nics.empty() && !vm.nics.front().dns.empty()) values.dns = vm.nics.front().dns;
   return std::optional<std::string>(COCOON_TRY(cidata::render_seed(values), "NoCloud disk"));
 }
 

@@ -12,6 +12,7 @@
 #include "engine/seed.h"
 #include "engine/uids.h"
 #include "engine/vm_files.h"
+#include "engine/vm_network.h"
 #include "image/catalog/catalog.h"
 #include "model/vm_name.h"
 #include "model/wording.h"
@@ -43,10 +44,6 @@ Result<void> check_values(const CreateRequest& request) {
   if (request.memory_backing != "" && request.memory_backing != "file") {
     return fail(ErrorKind::kInvalid, "--memory-backing \"{}\": the only value is file",
                 request.memory_backing);
-  }
-  if (request.nics > 0) {
-    return fail(ErrorKind::kUnsupported,
-                "--nics {}: this build has no networking yet; use --nics 0", request.nics);
   }
   return {};
 }
@@ -180,6 +177,8 @@ Result<Planned> plan_create(Ports& ports, const CreateRequest& request) {
   vm = COCOON_TRY(plan_vm(ports, request, source));
   vm.hypervisor = backend_name;
   planned.links = COCOON_TRY(plan_disks(ports, request, source, vm));
+  vmm::Capabilities able = COCOON_TRY(planned.backend->capabilities());
+  COCOON_TRY(plan_network(ports, request, able, vm), "create vm \"{}\"", vm.config.name);
   if (!vm.boot.firmware.empty()) {
     COCOON_TRY(check_firmware_boot(*planned.backend, vm), "create vm \"{}\"", vm.config.name);
     planned.firmware = COCOON_TRY(planned.backend->firmware(), "create vm \"{}\"", vm.config.name);
@@ -208,6 +207,7 @@ Result<model::Vm> create_vm(Ports& ports, const CreateRequest& request) {
   Rollback undo;
   vm.op = op_of("create");
   COCOON_TRY(reserve(ports, request, vm, planned.links, undo), "create vm \"{}\"", vm.config.name);
+  COCOON_TRY(make_network(ports, vm, 0, lock.fd()), "create vm \"{}\"", vm.config.name);
   COCOON_TRY(make_files(ports, request, vm, planned.links, planned.firmware, lock.fd()),
              "create vm \"{}\"", vm.config.name);
   COCOON_TRY(sys::check_cancelled());

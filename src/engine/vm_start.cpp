@@ -12,7 +12,9 @@
 #include "engine/rollback.h"
 #include "engine/shim_control.h"
 #include "engine/uids.h"
+#include "engine/user_network.h"
 #include "engine/vm_files.h"
+#include "engine/vm_network.h"
 #include "engine/vm_view.h"
 #include "store/vm_rows.h"
 #include "sys/cancel.h"
@@ -62,9 +64,10 @@ model::Vm as_host_can(const Ports& ports, const model::Vm& vm) {
 
 // Files of this start, in place before the VMM exists.
 Result<vmm::Launch> prepare(Ports& ports, const vmm::Backend& backend, model::Vm& vm,
-                            vmm::Accel accel) {
+                            vmm::Accel accel, int lock_fd) {
   COCOON_TRY(model::validate(vm));
-  COCOON_TRY(claim_uid(ports, vm.uid, vm.id));  // gone after a reboot
+  COCOON_TRY(restore_network(ports, vm, lock_fd));  // gone after a reboot
+  COCOON_TRY(claim_uid(ports, vm.uid, vm.id));      // gone after a reboot
   COCOON_TRY(sys::remove_file(ports.paths.exit_file(vm.id)));
   COCOON_TRY(sys::make_dirs(ports.paths.exits(), 0700));
   COCOON_TRY(sys::make_dirs(vm_log_dir(ports, vm), 0700));
@@ -72,6 +75,7 @@ Result<vmm::Launch> prepare(Ports& ports, const vmm::Backend& backend, model::Vm
   vmm::Launch launch = COCOON_TRY(backend.plan_launch(as_host_can(ports, vm), accel));
   if (launch.memory_file_bytes > 0) COCOON_TRY(make_memory(ports, vm, launch.memory_file_bytes));
   COCOON_TRY(remove_sockets(vm_dir(ports, vm), launch));
+  COCOON_TRY(start_user_network(ports, vm));
   return launch;
 }
 
@@ -86,6 +90,9 @@ Result<ShimConfig> shim_config(Ports& ports, const model::Vm& vm, vmm::Launch la
   config.uid = vm.uid;
   config.groups = std::move(groups);
   config.nonce = vm.nonce;
+  if (!vm.nics.empty() && !vm.nics.front().netns_path.empty()) {
+    config.netns = vm.nics.front().netns_path;
+  }
   config.cgroup = COCOON_TRY(sys::make_cgroup(vm.id));
   config.shim_cgroup = COCOON_TRY(sys::make_cgroup(kShimCgroup));
   config.launch = std::move(launch);
@@ -111,7 +118,8 @@ Result<void> boot(Ports& ports, const vmm::Backend& backend, const model::Vm& vm
 }
 
 // Everything from the launch to a running guest; undone by the caller's Rollback on failure.
-Result<void> bring_up(Ports& ports, const vmm::Backend& backend, model::Vm& vm, Rollback& undo) {
+Result<void> bring_up(Ports& ports, const vmm::Backend& backend, model::Vm& vm, int lock_fd,
+                      Rollback& undo) {
   auto choice = COCOON_TRY(choose_accel(ports, vm));
   vm.accel = vmm::accel_name(choice.accel);
   vm.nonce = COCOON_TRY(random_hex(16));
@@ -121,7 +129,7 @@ Result<void> bring_up(Ports& ports, const vmm::Backend& backend, model::Vm& vm, 
     sys::remove_cgroup(vm.id);
     return remove_memory(ports, vm);
   });
-  vmm::Launch launch = COCOON_TRY(prepare(ports, backend, vm, choice.accel));
+  vmm::Launch launch = COCOON_TRY(prepare(ports, backend, vm, choice.accel, lock_fd));
   auto config = COCOON_TRY(shim_config(ports, vm, std::move(launch), choice.groups));
   COCOON_TRY(sys::check_cancelled());
   std::uint64_t log_offset = size_of(vm_log_dir(ports, vm) / "vmm.log");
@@ -131,9 +139,9 @@ Result<void> bring_up(Ports& ports, const vmm::Backend& backend, model::Vm& vm, 
 }
 
 // Brings the VM up and commits its row; after a failure nothing of the start is there any more.
-Result<void> run_or_undo(Ports& ports, const vmm::Backend& backend, model::Vm& vm) {
+Result<void> run_or_undo(Ports& ports, const vmm::Backend& backend, model::Vm& vm, int lock_fd) {
   Rollback undo;
-  COCOON_TRY(bring_up(ports, backend, vm, undo));
+  COCOON_TRY(bring_up(ports, backend, vm, lock_fd, undo));
   vm.state = model::VmState::kRunning;
   vm.first_booted = true;
   vm.exit_code.reset();
@@ -179,7 +187,7 @@ Result<model::Vm> start_vm(Ports& ports, const std::string& id) {
   model::Vm vm = before;
   vm.op = op_of("start");
   COCOON_TRY(store_vm(ports, vm), "start vm \"{}\"", vm.config.name);
-  auto up = run_or_undo(ports, *backend, vm);
+  auto up = run_or_undo(ports, *backend, vm, lock.fd());
   if (up) return vm;
   record_failure(ports, before, up.error());
   return pass(std::move(up).error(), fmt::format("start vm \"{}\"", before.config.name));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guest/boot_config.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <initializer_list>
 
@@ -16,6 +18,8 @@ constexpr std::size_t kMaxLayers = 500;  // overlayfs: OVL_MAX_STACK
 constexpr std::size_t kMaxMounts = 128;
 constexpr std::size_t kMaxDns = 16;
 constexpr std::size_t kMaxNics = 64;
+constexpr std::size_t kMaxRoutes = 256;
+constexpr unsigned kMaxMtu = 65535;
 constexpr std::size_t kMaxStrings = 4096;           // arguments, environment entries
 constexpr std::size_t kMaxString = 128 * 1024 - 1;  // the kernel's MAX_ARG_STRLEN
 constexpr std::size_t kMaxPath = 4095;
@@ -46,6 +50,14 @@ bool is_address(std::string_view text) {
   return !text.empty() && text.size() <= kMaxName &&
          only(text.substr(0, zone), "0123456789abcdefABCDEF.:") &&
          (zone == std::string_view::npos || is_name(text.substr(zone + 1)));
+}
+
+bool is_mac(std::string_view text) {
+  if (text.size() != 17) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (i % 3 == 2 ? text[i] != ':' : !only(text.substr(i, 1), "0123456789abcdef")) return false;
+  }
+  return true;
 }
 
 /// One JSON object with the place it has in the file, for messages. Getters note the keys that
@@ -92,6 +104,11 @@ class Object {
     if (stored == nullptr || *stored > max)
       return fail(kWhat, place(key) + ": expected a number from 0 to " + std::to_string(max));
     return static_cast<unsigned>(*stored);
+  }
+
+  Result<unsigned> number_or_zero(const char* key, unsigned max) {
+    if (find(key) == nullptr) return 0U;
+    return number(key, max);
   }
 
   /// An absent array is empty.
@@ -202,6 +219,53 @@ Result<std::vector<DataMount>> read_mounts(Object& root) {
   return mounts;
 }
 
+Result<std::string> read_ipv4(Object& object, const char* key) {
+  std::string value = COCOON_GUEST_TRY(object.text_or_empty(key, kMaxName));
+  in_addr parsed{};
+  if (!value.empty() && ::inet_pton(AF_INET, value.c_str(), &parsed) != 1)
+    return fail(kWhat, object.place(key) + ": expected an IPv4 address");
+  return value;
+}
+
+Result<NicRoute> read_route(Object& object) {
+  NicRoute route;
+  route.address = COCOON_GUEST_TRY(read_ipv4(object, "address"));
+  route.prefix = COCOON_GUEST_TRY(object.number("prefix", 32));
+  route.gateway = COCOON_GUEST_TRY(read_ipv4(object, "gateway"));
+  COCOON_GUEST_TRY(object.finish());
+  if (route.address.empty()) return fail(kWhat, object.place("address") + ": missing");
+  return route;
+}
+
+Result<Nic> read_nic(Object& object) {
+  Nic nic;
+  nic.mac = COCOON_GUEST_TRY(object.checked("mac", is_mac));
+  nic.address = COCOON_GUEST_TRY(read_ipv4(object, "address"));
+  nic.gateway = COCOON_GUEST_TRY(read_ipv4(object, "gateway"));
+  nic.prefix = COCOON_GUEST_TRY(object.number_or_zero("prefix", 32));
+  nic.mtu = COCOON_GUEST_TRY(object.number_or_zero("mtu", kMaxMtu));
+  if (nic.address.empty() != (nic.prefix == 0))
+    return fail(kWhat, object.place("prefix") + ": belongs to an address");
+  const Json* routes = COCOON_GUEST_TRY(object.array("routes", kMaxRoutes));
+  for (const Json& value : *routes) {
+    Object route =
+        COCOON_GUEST_TRY(Object::open(value, object.place(item_name("routes", nic.routes.size()))));
+    nic.routes.push_back(COCOON_GUEST_TRY(read_route(route)));
+  }
+  COCOON_GUEST_TRY(object.finish());
+  return nic;
+}
+
+Result<std::vector<Nic>> read_nics(Object& root) {
+  std::vector<Nic> nics;
+  const Json* values = COCOON_GUEST_TRY(root.array("nics", kMaxNics));
+  for (const Json& value : *values) {
+    Object object = COCOON_GUEST_TRY(Object::open(value, item_name("nics", nics.size())));
+    nics.push_back(COCOON_GUEST_TRY(read_nic(object)));
+  }
+  return nics;
+}
+
 Result<std::vector<std::string>> read_dns(Object& root) {
   std::vector<std::string> dns = COCOON_GUEST_TRY(root.texts("dns", kMaxDns));
   if (!std::all_of(dns.begin(), dns.end(), is_address))
@@ -273,8 +337,7 @@ Result<BootConfig> parse_boot_config(std::string_view text) {
   config.modules = COCOON_GUEST_TRY(read_modules(root));
   config.mounts = COCOON_GUEST_TRY(read_mounts(root));
   config.dns = COCOON_GUEST_TRY(read_dns(root));
-  const Json* nics = COCOON_GUEST_TRY(root.array("nics", kMaxNics));
-  config.nics = nics->size();
+  config.nics = COCOON_GUEST_TRY(read_nics(root));
   config.run = COCOON_GUEST_TRY(read_run(root));
   COCOON_GUEST_TRY(root.finish());
   return config;

@@ -62,6 +62,22 @@ struct RunSpec {
   std::string user;               // empty: root; name, uid, name:group, uid:gid, ...
 };
 
+struct NicRoute {
+  std::string address;  // of the network
+  unsigned prefix = 0;
+  std::string gateway;  // empty: on the link
+};
+
+/// One network interface, known by its MAC. Its place in the list is the N of its name, ethN.
+struct Nic {
+  std::string mac;      // lower-case
+  std::string address;  // IPv4; empty: ask DHCP
+  unsigned prefix = 0;
+  std::string gateway;  // empty: none
+  unsigned mtu = 0;     // 0: as the device says
+  std::vector<NicRoute> routes;
+};
+
 struct BootConfig {
   std::string id;
   std::string hostname;  // empty: leave the host name alone
@@ -71,7 +87,7 @@ struct BootConfig {
   std::optional<ModulesDisk> modules;
   std::vector<DataMount> mounts;
   std::vector<std::string> dns;
-  std::size_t nics = 0;  // interfaces described; this version configures none
+  std::vector<Nic> nics;
   RunSpec run;
 };
 

@@ -13,6 +13,7 @@
 #include "guest/identity.h"
 #include "guest/kernel_mounts.h"
 #include "guest/modules.h"
+#include "guest/network.h"
 #include "guest/power_button.h"
 #include "guest/program.h"
 #include "guest/root_assembly.h"
@@ -84,7 +85,7 @@ Result<void> enter_root(const BootConfig& config, Vm& vm) {
   COCOON_GUEST_TRY(move_kernel_filesystems(root));
   complete_dev(root, config.run.mode, vm.console);
   apply_identity(config, root, vm.console);
-  if (config.nics > 0) vm.console.say("network: this guest program configures no interfaces");
+  configure_network(config, root, vm.console);
   return switch_root(root, vm.roots.initramfs);
 }
 

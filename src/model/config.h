@@ -15,7 +15,8 @@ struct Config {
   // Where guest memory files live: a tmpfs, or memory is written back to disk (design §7).
   std::filesystem::path memory_dir = "/dev/shm";
   std::string cni_conf_dir = "/etc/cni/net.d";
-  std::string cni_bin_dir = "/opt/cni/bin";
+  std::string cni_bin_dir = "/opt/cni/bin";  // searched before /opt/cni/bin and /usr/lib/cni
+  int cni_timeout_seconds = 60;              // for one run of one plugin
   std::vector<std::string> dns = {"8.8.8.8", "1.1.1.1"};
   std::string ch_binary = "cloud-hypervisor";
   std::string fc_binary = "firecracker";

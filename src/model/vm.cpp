@@ -109,6 +109,22 @@ json op_json(const Op& op) {
   return {{"verb", op.verb}, {"pid", op.pid}, {"start_time", op.start_time}, {"phase", op.phase}};
 }
 
+Result<void> parse_network(const Fields& fields, Vm& vm) {
+  static const json none = json::array();
+  const json* nics = fields.find("network_configs");
+  const json* ports = fields.find("ports");
+  if ((nics != nullptr && !nics->is_array()) || (ports != nullptr && !ports->is_array())) {
+    return fail(ErrorKind::kCorrupt, "network_configs or ports is not a list");
+  }
+  for (const json& nic : nics == nullptr ? none : *nics) {
+    vm.nics.push_back(COCOON_TRY(parse_nic(nic), "NIC {}", vm.nics.size()));
+  }
+  for (const json& port : ports == nullptr ? none : *ports) {
+    vm.ports.push_back(COCOON_TRY(parse_port_mapping(port)));
+  }
+  return {};
+}
+
 Result<void> parse_parts(const Fields& fields, Vm& vm) {
   if (const json* value = fields.find("config")) vm.config = COCOON_TRY(parse_config(*value));
   if (const json* value = fields.find("boot_config")) vm.boot = COCOON_TRY(parse_boot(*value));
@@ -116,6 +132,7 @@ Result<void> parse_parts(const Fields& fields, Vm& vm) {
   if (const json* value = fields.find("vmm")) vm.vmm = COCOON_TRY(parse_process(*value));
   if (const json* value = fields.find("op")) vm.op = COCOON_TRY(parse_op(*value));
   if (const json* value = fields.find("device_plan")) vm.device_plan = *value;
+  COCOON_TRY(parse_network(fields, vm));
   const json* disks = fields.find("storage_configs");
   if (disks == nullptr) return {};
   if (!disks->is_array()) return fail(ErrorKind::kCorrupt, "storage_configs is not a list");
@@ -138,6 +155,8 @@ json common_json(const Vm& vm) {
   put(out, "stopped_at", vm.stopped_at);
   put(out, "accel", vm.accel);
   put(out, "uid", vm.uid);
+  if (!vm.nics.empty()) out["network_configs"] = vm.nics;
+  if (!vm.ports.empty()) out["ports"] = vm.ports;
   out["exit_code"] = vm.exit_code ? json(*vm.exit_code) : json(nullptr);
   return out;
 }
@@ -247,6 +266,11 @@ Result<void> validate(const Vm& vm) {
   }
   if (vm.boot.kernel.empty() == vm.boot.firmware.empty() && !vm.disks.empty()) {
     return fail(ErrorKind::kInvalid, "a VM boots either a kernel or a firmware");
+  }
+  COCOON_TRY(validate_nics(vm.nics));
+  COCOON_TRY(validate_ports(vm.ports));
+  if (!vm.ports.empty() && vm.nics.empty()) {
+    return fail(ErrorKind::kInvalid, "published ports without a NIC");
   }
   return validate_disks(vm.disks);
 }

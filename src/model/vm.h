@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "model/disk.h"
+#include "model/nic.h"
 
 namespace cocoon::model {
 
@@ -91,6 +92,8 @@ struct Vm {
   VmState state = VmState::kCreating;
   VmConfig config;
   std::vector<Disk> disks;  // attach order
+  std::vector<Nic> nics;    // network_configs: order = eth<i>
+  std::vector<PortMapping> ports;
   BootConfig boot;
   RunSpec run;
   DevicePlan device_plan;

@@ -12,6 +12,10 @@ constexpr std::string_view kFirecracker = "firecracker";
 
 }  // namespace
 
+Result<model::DevicePlan> Backend::replan_nics(const model::Vm&) const {
+  return fail(ErrorKind::kUnsupported, "{} cannot change the NICs of a VM that exists", name());
+}
+
 Result<std::unique_ptr<Backend>> make_backend(std::string_view name, const model::Config& config) {
   if (name == kQemu) {
     return std::unique_ptr<Backend>(

@@ -70,6 +70,10 @@ class Backend {
   // or vCPUs than there are places; kInvalid for a record that no VMM could run.
   virtual Result<model::DevicePlan> plan_devices(const model::Vm& vm) const = 0;
 
+  // The record's stored plan with its NICs as they are now in the record, for a VM that is not
+  // running; nothing else in it changes. kUnsupported where a plan cannot change.
+  virtual Result<model::DevicePlan> replan_nics(const model::Vm& vm) const;
+
   // The launch of a VM from its stored plan; no side effect. kCorrupt: the plan is not one of ours
   // or does not fit the record's disks. kUnsupported: the plan needs a newer VMM than is installed.
   virtual Result<Launch> plan_launch(const model::Vm& vm, Accel accel) const = 0;

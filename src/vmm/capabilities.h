@@ -37,6 +37,9 @@ struct Capabilities {
   GracefulStop graceful_stop = GracefulStop::kNone;
   int max_disks = 0;  // all roles together, from the device plan that would be launched, no NIC
   int max_cpus = 0;
+  bool multi_queue_nics = false;  // a NIC may have a queue pair per vCPU; else it has one
+  bool user_network = false;      // NICs of the user-mode stack (Nic::backend "user")
+  int max_nics = 0;
 };
 
 }  // namespace cocoon::vmm

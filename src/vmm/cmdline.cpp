@@ -17,10 +17,32 @@ bool is_image_layer(const model::Disk& disk) {
   return disk.role == model::DiskRole::kLayer && disk.serial.starts_with("cocoon-layer");
 }
 
+std::string image_nic_arguments(const model::Vm& vm) {
+  if (vm.nics.empty()) return {};
+  std::string line = " net.ifnames=0";
+  for (std::size_t i = 0; i < vm.nics.size(); ++i) {
+    const model::Nic& nic = vm.nics[i];
+    if (!nic.network) continue;
+    line += fmt::format(" ip={}::{}:{}:{}:eth{}:off", nic.network->ip, nic.network->gateway,
+                        model::netmask(nic.network->prefix), vm.config.name, i);
+    int servers = 0;
+    for (const std::string& server : nic.dns) {
+      // An IPv6 address's colons would be taken for separators.
+      if (!model::is_ipv4(server) || ++servers > 2) continue;
+      line += ":" + server;
+    }
+  }
+  return line;
+}
+
 }  // namespace
 
 std::string boot_kit_cmdline(std::string_view console) {
   return fmt::format("console={} quiet panic=-1 reboot=k", console);
+}
+
+std::string boot_kit_nic_arguments(const model::Vm& vm) {
+  return vm.nics.empty() ? "" : " net.ifnames=0";
 }
 
 Result<std::string> image_cmdline(const model::Vm& vm, std::string_view console) {
@@ -38,6 +60,7 @@ Result<std::string> image_cmdline(const model::Vm& vm, std::string_view console)
       "console={} loglevel=3 boot=cocoon-overlay cocoon.layers={} cocoon.cow={} "
       "clocksource=kvm-clock rw cocoon.hostname={}",
       console, fmt::join(layers, ","), cow, vm.config.name);
+  line += image_nic_arguments(vm);
   if (line.size() > kMaxLength) {
     return fail(ErrorKind::kInvalid, "the kernel command line has {} bytes; {} is the limit",
                 line.size(), kMaxLength);

@@ -15,8 +15,14 @@ namespace cocoon::vmm {
 // our program runs restarts at once, through the keyboard controller, which every VMM has.
 std::string boot_kit_cmdline(std::string_view console);
 
+// What a guest of the boot kit needs on its line for its NICs, to be put behind it: names eth0,
+// eth1… stay as the kernel gives them. Empty without NICs.
+std::string boot_kit_nic_arguments(const model::Vm& vm);
+
 // A guest that boots its image's own kernel: the keys of the original in their order (spec 02 §10,
-// Cloud Hypervisor form, disks by serial), and always the host name (spec 02 B27). kInvalid: no
+// Cloud Hypervisor form, disks by serial), and always the host name (spec 02 B27). Its NICs are
+// named eth0, eth1…; each with an address has an `ip=` with at most two IPv4 name servers, and the
+// others ask DHCP (spec 05 §4). kInvalid: no
 // layer, no copy-on-write disk, or the line is too long for a kernel (2047 bytes).
 Result<std::string> image_cmdline(const model::Vm& vm, std::string_view console);
 

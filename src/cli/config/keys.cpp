@@ -146,6 +146,7 @@ constexpr std::array kKeys = {
     Key{"memory_dir", "", set_dir<&Config::memory_dir>},
     Key{"cni_conf_dir", "", set_text<&Config::cni_conf_dir>},
     Key{"cni_bin_dir", "", set_text<&Config::cni_bin_dir>},
+    Key{"cni_timeout_seconds", "", set_number_or_default<&Config::cni_timeout_seconds>},
     Key{"dns", "", set_dns},
     Key{"ch_binary", "", set_text<&Config::ch_binary>},
     Key{"fc_binary", "", set_text<&Config::fc_binary>},

@@ -56,15 +56,26 @@ std::string doctor_text(const std::vector<engine::Check>& checks) {
 }
 
 Command doctor_command() {
-  auto format = std::make_shared<std::string>();
+  struct Doctor {
+    std::string format;
+    bool fix = false;
+  };
+  auto flags = std::make_shared<Doctor>();
   Command command;
   command.path = "doctor";
-  command.summary = "Check whether this host can run VMs; changes nothing";
-  command.flags = {output_flag(format.get())};
-  command.run = [format](App& app, const Arguments&) -> Result<int> {
+  command.summary = "Check whether this host can run VMs; changes nothing without --fix";
+  command.flags = {output_flag(&flags->format),
+                   {.name = "fix",
+                    .target = &flags->fix,
+                    .help = "set up what is missing for networks: a default one, /dev/net/tun"}};
+  command.run = [flags](App& app, const Arguments&) -> Result<int> {
+    if (flags->fix) {
+      auto done = COCOON_TRY(engine::fix_host(app.config()), "doctor --fix");
+      for (const std::string& line : done) app.output().remark(line);
+    }
     auto checks = engine::run_doctor(app.config());
-    app.output().print(wants_json(*format) ? render_json(doctor_json(checks))
-                                           : doctor_text(checks));
+    app.output().print(wants_json(flags->format) ? render_json(doctor_json(checks))
+                                                 : doctor_text(checks));
     return summarize(checks).fail > 0 ? 1 : 0;
   };
   return command;

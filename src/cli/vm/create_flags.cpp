@@ -67,7 +67,7 @@ Result<void> check_values(const CreateFlags& flags, const engine::CreateRequest&
   }
   COCOON_TRY(check_at_least("--queue-size", request.queue_size, 0));
   COCOON_TRY(check_at_least("--disk-queue-size", request.disk_queue_size, 0));
-  COCOON_TRY(check_at_least("--nics", request.nics, 0));
+  COCOON_TRY(check_at_least("--nics", request.nics.value_or(0), 0));
   if (!is_user_name(request.guest_user)) {
     return bad_value("--user", request.guest_user, "not a user name");
   }
@@ -94,29 +94,10 @@ Result<std::string> choose_backend(const CreateFlags& flags) {
   if (flags.firecracker && flags.request.windows) {
     return fail(ErrorKind::kInvalid, "--fc and --windows exclude each other");
   }
-  if (!flags.network.empty() && !flags.bridge.empty()) {
+  if (!flags.request.network.empty() && !flags.request.bridge.empty()) {
     return fail(ErrorKind::kInvalid, "--network and --bridge exclude each other");
   }
   return chosen.empty() ? std::string() : std::string(chosen.front());
-}
-
-// Given values that would have no effect are refused, not dropped.
-Result<void> check_built(const CreateFlags& flags, const engine::CreateRequest& request) {
-  constexpr std::string_view kNoNetwork = "this build has no networking yet";
-  struct Unbuilt {
-    bool given;
-    std::string text;
-    std::string_view why;
-  };
-  const std::vector<Unbuilt> all = {
-      {request.nics > 0, fmt::format("--nics {}", request.nics), kNoNetwork},
-      {!flags.network.empty(), "--network " + flags.network, kNoNetwork},
-      {!flags.bridge.empty(), "--bridge " + flags.bridge, kNoNetwork},
-  };
-  for (const Unbuilt& one : all) {
-    if (one.given) return fail(ErrorKind::kUnsupported, "{}: {}", one.text, one.why);
-  }
-  return {};
 }
 
 // Files that cloud-init in the guest is told of; each bounded, since it must fit on the NoCloud
@@ -206,14 +187,26 @@ std::vector<Flag> guest_flags(CreateFlags& flags) {
   };
 }
 
-std::vector<Flag> later_flags(CreateFlags& flags) {
+std::vector<Flag> network_flags(CreateFlags& flags) {
+  engine::CreateRequest& request = flags.request;
   return {
       {.name = "nics",
-       .target = &flags.request.nics,
-       .help = "network interfaces",
+       .target = &request.nics,
+       .help = "network interfaces (default: 1 where there is a CNI network, else 0)",
        .value_name = "N"},
-      {.name = "network", .target = &flags.network, .help = "CNI network", .value_name = "NAME"},
-      {.name = "bridge", .target = &flags.bridge, .help = "host bridge", .value_name = "DEVICE"},
+      {.name = "network",
+       .target = &request.network,
+       .help = "CNI network (default: the first), or user: no set-up needed, QEMU only",
+       .value_name = "NAME"},
+      {.name = "bridge",
+       .target = &request.bridge,
+       .help = "bridge of the host, instead of a CNI network",
+       .value_name = "DEVICE"},
+      {.name = "publish",
+       .short_name = 'p',
+       .target = &flags.publish,
+       .help = "[IP:]HOST:GUEST[/udp]: a port of the host that leads to one of the guest",
+       .value_name = "PORTS"},
   };
 }
 
@@ -249,7 +242,7 @@ std::vector<Flag> disk_and_cloud_flags(CreateFlags& flags) {
 
 std::vector<Flag> create_flag_table(CreateFlags& flags) {
   std::vector<Flag> table = machine_flags(flags);
-  for (auto* part : {&guest_flags, &disk_and_cloud_flags, &later_flags}) {
+  for (auto* part : {&guest_flags, &disk_and_cloud_flags, &network_flags}) {
     for (Flag& flag : part(flags)) table.push_back(std::move(flag));
   }
   return table;
@@ -266,7 +259,9 @@ Result<engine::CreateRequest> make_request(const CreateFlags& flags, const Argum
   request.data_disks = COCOON_TRY(data_disk_values(flags.data_disks));
   COCOON_TRY(check_values(flags, request));
   request.backend = COCOON_TRY(choose_backend(flags));
-  COCOON_TRY(check_built(flags, request));
+  for (const std::string& port : flags.publish) {
+    request.ports.push_back(COCOON_TRY(model::parse_publish(port), "--publish"));
+  }
   COCOON_TRY(read_guest_files(flags, request));
   return request;
 }

@@ -12,6 +12,7 @@ Command vm_debug_command();
 Command vm_inspect_command();
 Command vm_list_command();
 Command vm_logs_command();
+Command vm_net_command();
 Command vm_restart_command();
 Command vm_rm_command();
 Command vm_run_command();

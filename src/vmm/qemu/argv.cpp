@@ -86,7 +86,7 @@ Result<void> add_boot(Args& args, Launch& launch, const model::Vm& vm) {
   if (vm.boot.kernel.empty()) return fail(ErrorKind::kInvalid, "the VM has no kernel");
   std::string cmdline = vm.boot.cmdline;
   if (vm.boot.boot_kit) {
-    cmdline = boot_kit_cmdline(kConsole);
+    cmdline = boot_kit_cmdline(kConsole) + boot_kit_nic_arguments(vm);
   } else if (cmdline.empty()) {
     cmdline = COCOON_TRY(image_cmdline(vm, kConsole));
   }
@@ -168,6 +168,42 @@ Result<void> add_disks(Args& args, Launch& launch, const model::Vm& vm, const Pl
   return {};
 }
 
+std::string render_netdev(const model::Nic& nic, std::size_t index) {
+  if (nic.backend == model::kUserNic) {
+    return fmt::format("stream,id=net{0},server=off,addr.type=unix,addr.path={1}{0}", index,
+                       kUserSocket);
+  }
+  // The TAP is the VMM's own (its uid) in the namespace that the VMM is started in.
+  int pairs = nic.queue_pairs();
+  return fmt::format("tap,id=net{},ifname={},script=no,downscript=no,vhost=off{}", index, nic.tap,
+                     pairs > 1 ? fmt::format(",queues={}", pairs) : "");
+}
+
+Result<void> add_nics(Args& args, const model::Vm& vm, const Plan& plan) {
+  if (vm.nics.size() != plan.nics.size()) {
+    return fail(ErrorKind::kCorrupt, "{} NICs, but the device plan has {}", vm.nics.size(),
+                plan.nics.size());
+  }
+  for (std::size_t index = 0; index < vm.nics.size(); ++index) {
+    const model::Nic& nic = vm.nics[index];
+    const NicPlan& place = plan.nics[index];
+    if (nic.queue_pairs() != place.queue_pairs) {
+      return fail(ErrorKind::kCorrupt, "NIC {} with {} queue pairs, but the device plan has {}",
+                  index, nic.queue_pairs(), place.queue_pairs);
+    }
+    std::string queues =
+        place.queue_pairs > 1 ? fmt::format(",mq=on,vectors={}", 2 * place.queue_pairs + 2) : "";
+    std::string mtu = nic.mtu > 0 ? fmt::format(",host_mtu={}", nic.mtu) : "";
+    add(args, "-netdev", render_netdev(nic, index));
+    // No option ROM: it would be RAM in the migration stream.
+    add(args, "-device",
+        fmt::format("virtio-net-pci,id=nic{0},netdev=net{0},mac={1}{2}{3},rx_queue_size={4},"
+                    "romfile=,bus=pcie.0,addr={5:#x}",
+                    index, nic.mac, queues, mtu, place.queue_size, place.slot));
+  }
+  return {};
+}
+
 // Ports for disks and NICs that come later: pcie.0 itself takes no hot-plug.
 void add_root_ports(Args& args, const Plan& plan) {
   for (int port = 0; port < plan.root_ports; ++port) {
@@ -223,6 +259,7 @@ Result<Launch> render_launch(const model::Vm& vm, const Plan& plan, Accel accel)
   COCOON_TRY(add_boot(args, launch, vm));
   add_root_ports(args, plan);
   COCOON_TRY(add_disks(args, launch, vm, plan));
+  COCOON_TRY(add_nics(args, vm, plan));
   add_fixed_devices(args);
   launch.files.push_back({kMemoryFile, true});
   launch.memory_file_bytes = plan.memory;

@@ -17,6 +17,8 @@ namespace cocoon::vmm::qemu {
 // Sockets below the VM directory.
 inline constexpr const char* kQmpSocket = "sock/qmp";
 inline constexpr const char* kAgentSocket = "sock/agent";
+// Behind it the NIC's number: where the user-mode stack listens.
+inline constexpr const char* kUserSocket = "sock/net";
 // The agent's virtio-serial port as the guest sees it.
 inline constexpr const char* kAgentPort = "org.cocoon.agent";
 

@@ -167,6 +167,9 @@ Result<Capabilities> QemuBackend::capabilities() const {
   out.graceful_stop = GracefulStop::kPowerButton;
   out.max_disks = kFreeSlots;
   out.max_cpus = kMaxCpus;
+  out.multi_queue_nics = true;
+  out.user_network = true;
+  out.max_nics = model::kMaxNics;
   return out;
 }
 
@@ -185,6 +188,11 @@ Result<model::DevicePlan> QemuBackend::plan_devices(const model::Vm& vm) const {
   Capabilities able = COCOON_TRY(capabilities());
   Plan plan = COCOON_TRY(make_plan(vm, able.version), "plan the devices");
   return plan_to_json(plan);
+}
+
+Result<model::DevicePlan> QemuBackend::replan_nics(const model::Vm& vm) const {
+  Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
+  return plan_to_json(COCOON_TRY(qemu::replan_nics(plan, vm), "plan the NICs"));
 }
 
 Result<Launch> QemuBackend::plan_launch(const model::Vm& vm, Accel accel) const {

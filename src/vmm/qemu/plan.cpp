@@ -12,7 +12,11 @@
 namespace cocoon::vmm::qemu {
 namespace {
 
-constexpr int kFormat = 1;
+// 2: with NICs. A plan without any is written as 1, which it equals.
+constexpr int kFormat = 2;
+constexpr int kFormatWithoutNics = 1;
+constexpr int kMaxPairs = 128;
+constexpr int kMaxRxQueueSize = 1024;
 constexpr int kDefaultQueueSize = 256;
 constexpr int kMaxQueueSize = 1024;  // VIRTQUEUE_MAX_SIZE
 constexpr int kMaxQueues = 16;
@@ -76,6 +80,17 @@ Result<void> check_disk(const DiskPlan& disk) {
   return {};
 }
 
+Result<void> check_nic(const NicPlan& nic, int expected_slot) {
+  bool good_size = nic.queue_size >= 256 && nic.queue_size <= kMaxRxQueueSize &&
+                   std::has_single_bit(static_cast<unsigned>(nic.queue_size));
+  if (nic.slot == expected_slot && nic.queue_pairs >= 1 && nic.queue_pairs <= kMaxPairs &&
+      good_size) {
+    return {};
+  }
+  return fail(ErrorKind::kCorrupt, "NIC in slot {} with {} queue pairs of {}", nic.slot,
+              nic.queue_pairs, nic.queue_size);
+}
+
 // No two disks may share a file, a node or a slot.
 bool are_distinct(const std::vector<DiskPlan>& disks) {
   std::set<std::string_view> paths;
@@ -85,6 +100,36 @@ bool are_distinct(const std::vector<DiskPlan>& disks) {
     return paths.insert(disk.path).second && nodes.insert(disk.node).second &&
            slots.insert(disk.slot).second;
   });
+}
+
+// Disks grow towards the NICs.
+Result<void> check_nic_room(const Plan& plan) {
+  bool reached = std::any_of(plan.disks.begin(), plan.disks.end(), [&](const DiskPlan& disk) {
+    return disk.slot >= kFirstNicSlot &&
+           disk.slot < kFirstNicSlot + static_cast<int>(plan.nics.size());
+  });
+  if (!reached) return {};
+  return fail(ErrorKind::kUnsupported,
+              "{} disks and {} NICs: with NICs a QEMU guest has places for {}", plan.disks.size(),
+              plan.nics.size(), kFirstNicSlot - kFirstFreeSlot);
+}
+
+Result<NicPlan> plan_nic(const model::Nic& nic, int index, int wanted_size) {
+  NicPlan plan;
+  plan.slot = kFirstNicSlot + index;
+  plan.queue_pairs = nic.queue_pairs();
+  if (wanted_size != 0) plan.queue_size = wanted_size;
+  bool good = plan.queue_size >= 256 && plan.queue_size <= kMaxRxQueueSize &&
+              std::has_single_bit(static_cast<unsigned>(plan.queue_size));
+  if (!good) {
+    return fail(ErrorKind::kInvalid, "queue size {} is no power of two from 256 to {}",
+                plan.queue_size, kMaxRxQueueSize);
+  }
+  if (plan.queue_pairs > kMaxPairs) {
+    return fail(ErrorKind::kUnsupported, "{} queue pairs; {} is the limit", plan.queue_pairs,
+                kMaxPairs);
+  }
+  return plan;
 }
 
 Result<void> check_plan(const Plan& plan) {
@@ -107,7 +152,9 @@ Result<void> check_plan(const Plan& plan) {
   if (!are_distinct(plan.disks)) {
     return fail(ErrorKind::kCorrupt, "two disks in one place");
   }
-  return {};
+  int slot = kFirstNicSlot;
+  for (const NicPlan& nic : plan.nics) COCOON_TRY(check_nic(nic, slot++));
+  return check_nic_room(plan);
 }
 
 nlohmann::json disk_to_json(const DiskPlan& disk) {
@@ -138,6 +185,24 @@ Result<std::vector<DiskPlan>> parse_disks(const nlohmann::json* list) {
   return disks;
 }
 
+Result<std::vector<NicPlan>> parse_nics(const nlohmann::json* list) {
+  std::vector<NicPlan> nics;
+  if (list == nullptr) return nics;
+  if (!list->is_array() || list->size() > static_cast<std::size_t>(model::kMaxNics)) {
+    return fail(ErrorKind::kCorrupt, "not a list of at most {} NICs", model::kMaxNics);
+  }
+  for (const nlohmann::json& element : *list) {
+    NicPlan nic;
+    model::Fields fields(element, "NIC");
+    fields.get("slot", nic.slot);
+    fields.get("queue_pairs", nic.queue_pairs);
+    fields.get("queue_size", nic.queue_size);
+    COCOON_TRY(fields.check());
+    nics.push_back(nic);
+  }
+  return nics;
+}
+
 Result<Plan> parse_fields(const model::DevicePlan& json) {
   Plan plan;
   int format = 0;
@@ -153,10 +218,11 @@ Result<Plan> parse_fields(const model::DevicePlan& json) {
   fields.get("memory", plan.memory);
   fields.get("root_ports", plan.root_ports);
   COCOON_TRY(fields.check());
-  if (kind != "qemu" || format != kFormat) {
+  if (kind != "qemu" || format < kFormatWithoutNics || format > kFormat) {
     return fail(ErrorKind::kCorrupt, "plan of \"{}\" in format {}", kind, format);
   }
   plan.disks = COCOON_TRY(parse_disks(fields.find("disks")));
+  plan.nics = COCOON_TRY(parse_nics(fields.find("nics")));
   COCOON_TRY(check_plan(plan));
   return plan;
 }
@@ -183,22 +249,44 @@ Result<Plan> make_plan(const model::Vm& vm, Version version) {
                           kFirstFreeSlot + static_cast<int>(index), queues, queue_size});
   }
   if (!are_distinct(plan.disks)) return fail(ErrorKind::kInvalid, "two disks with one name");
-  return plan;
+  return replan_nics(plan, vm);
+}
+
+Result<Plan> replan_nics(const Plan& plan, const model::Vm& vm) {
+  if (vm.nics.size() > static_cast<std::size_t>(model::kMaxNics)) {
+    return fail(ErrorKind::kUnsupported, "{} NICs, but a QEMU guest has places for {}",
+                vm.nics.size(), model::kMaxNics);
+  }
+  Plan out = plan;
+  out.nics.resize(std::min(plan.nics.size(), vm.nics.size()));
+  for (std::size_t index = out.nics.size(); index < vm.nics.size(); ++index) {
+    out.nics.push_back(COCOON_TRY(
+        plan_nic(vm.nics[index], static_cast<int>(index), vm.config.queue_size), "NIC {}", index));
+  }
+  COCOON_TRY(check_nic_room(out));
+  return out;
 }
 
 model::DevicePlan plan_to_json(const Plan& plan) {
   nlohmann::json disks = nlohmann::json::array();
   for (const DiskPlan& disk : plan.disks) disks.push_back(disk_to_json(disk));
-  return {{"backend", "qemu"},
-          {"format", kFormat},
-          {"machine_major", plan.machine.major},
-          {"machine_minor", plan.machine.minor},
-          {"cpu_kvm", plan.kvm_cpu},
-          {"cpu_tcg", plan.tcg_cpu},
-          {"vcpus", plan.vcpus},
-          {"memory", plan.memory},
-          {"root_ports", plan.root_ports},
-          {"disks", std::move(disks)}};
+  nlohmann::json nics = nlohmann::json::array();
+  for (const NicPlan& nic : plan.nics) {
+    nics.push_back(
+        {{"slot", nic.slot}, {"queue_pairs", nic.queue_pairs}, {"queue_size", nic.queue_size}});
+  }
+  nlohmann::json out = {{"backend", "qemu"},
+                        {"format", plan.nics.empty() ? kFormatWithoutNics : kFormat},
+                        {"machine_major", plan.machine.major},
+                        {"machine_minor", plan.machine.minor},
+                        {"cpu_kvm", plan.kvm_cpu},
+                        {"cpu_tcg", plan.tcg_cpu},
+                        {"vcpus", plan.vcpus},
+                        {"memory", plan.memory},
+                        {"root_ports", plan.root_ports},
+                        {"disks", std::move(disks)}};
+  if (!plan.nics.empty()) out["nics"] = std::move(nics);
+  return out;
 }
 
 Result<Plan> parse_plan(const model::DevicePlan& json) {

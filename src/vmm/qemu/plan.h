@@ -16,7 +16,8 @@
 namespace cocoon::vmm::qemu {
 
 // Slots of q35's root bus pcie.0. 0 is the host bridge and 31 the LPC bridge, which leaves 30; the
-// first three and the last hold the devices that every guest has, the rest is for disks. These
+// first three and the last hold the devices that every guest has, the rest is for disks, from the
+// first one on, and for NICs, which have the last kMaxNics of them in ascending order. These
 // places and the fixed devices themselves are part of the plan's format: changing them means a new
 // format number, with the old one still rendered as before.
 inline constexpr int kSerialBusSlot = 1;
@@ -26,6 +27,7 @@ inline constexpr int kFirstFreeSlot = 4;
 inline constexpr int kLastFreeSlot = 29;
 inline constexpr int kRootPortSlot = 30;
 inline constexpr int kFreeSlots = kLastFreeSlot - kFirstFreeSlot + 1;
+inline constexpr int kFirstNicSlot = kLastFreeSlot - model::kMaxNics + 1;
 inline constexpr int kMaxRootPorts = 8;  // functions of one slot
 inline constexpr int kMaxCpus = 255;     // more need an interrupt remapping unit
 
@@ -38,6 +40,13 @@ struct DiskPlan {
   bool operator==(const DiskPlan&) const = default;
 };
 
+struct NicPlan {
+  int slot = 0;
+  int queue_pairs = 1;
+  int queue_size = 512;
+  bool operator==(const NicPlan&) const = default;
+};
+
 struct Plan {
   Version machine;  // pc-q35-<major>.<minor>
   std::string kvm_cpu = "host";
@@ -46,6 +55,7 @@ struct Plan {
   std::int64_t memory = 0;  // bytes
   int root_ports = 0;
   std::vector<DiskPlan> disks;  // attach order
+  std::vector<NicPlan> nics;    // order = eth<i>
   bool operator==(const Plan&) const = default;
 
   std::string machine_type() const;
@@ -56,6 +66,10 @@ struct Plan {
 // are more disks than slots or more vCPUs than the machine takes; kInvalid for memory that is no
 // multiple of 1 MiB, a queue size that is no power of two, or disks with one name.
 Result<Plan> make_plan(const model::Vm& vm, Version version);
+
+// The same plan with the record's NICs in place of its own. Nothing else changes; those that both
+// have stay as they are. kUnsupported, kInvalid as make_plan.
+Result<Plan> replan_nics(const Plan& plan, const model::Vm& vm);
 
 model::DevicePlan plan_to_json(const Plan& plan);
 

@@ -74,7 +74,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"RemoveKernel", {"kernel", "rm", "x"}, 3, "kernel not found: x"},
         Refusal{"NoTerminal", {"vm", "console", "x"}, 2, "not a terminal"},
         Refusal{"EscapeChar", {"vm", "console", "--escape-char", "", "x"}, 2, "--escape-char"},
-        Refusal{"Nics", {"vm", "create", "--nics", "1", "x"}, 5, "--nics 1"}),
+        Refusal{"Publish", {"vm", "create", "-p", "80", "x"}, 2, "--publish"}),
     [](const auto& one) { return std::string(one.param.label); });
 
 class Frame : public CliTest {};

@@ -32,7 +32,7 @@ TEST(CreateFlags, DefaultsAreThoseOfTheSpec) {
   EXPECT_FALSE(request->storage);
   EXPECT_EQ(request->guest_user, "root");
   EXPECT_EQ(request->guest_password, "cocoon");
-  EXPECT_EQ(request->nics, 0);
+  EXPECT_FALSE(request->nics);  // the engine looks for a network
   EXPECT_EQ(request->backend, "");
   EXPECT_FALSE(request->entrypoint);
 }
@@ -109,9 +109,8 @@ INSTANTIATE_TEST_SUITE_P(
                 ErrorKind::kInvalid,
                 "--bridge"},
         Refusal{"MemoryBacking", {"--memory-backing", "disk"}, ErrorKind::kInvalid, "\"disk\""},
-        Refusal{"Nics", {"--nics", "1"}, ErrorKind::kUnsupported, "--nics 1"},
-        Refusal{"Network", {"--network", "n"}, ErrorKind::kUnsupported, "--network n"},
-        Refusal{"Bridge", {"--bridge", "br0"}, ErrorKind::kUnsupported, "--bridge br0"},
+        Refusal{"Publish", {"-p", "80"}, ErrorKind::kInvalid, "--publish"},
+        Refusal{"PublishPort", {"--publish", "80:0"}, ErrorKind::kInvalid, "--publish"},
         Refusal{"DataDisk",
                 {"--data-disk", "size=1"},
                 ErrorKind::kInvalid,
@@ -134,7 +133,18 @@ TEST(CreateFlags, PasswordIsNeverInAMessage) {
   EXPECT_EQ(request.error().to_string().find("cret"), std::string::npos);
 }
 
-TEST(CreateFlags, DefaultsOfLaterFlagsAreNotRefused) {
+TEST(CreateFlags, Networks) {
+  auto request =
+      request_of({"--nics", "2", "--network", "lan", "-p", "8080:80", "-p", "53:53/udp"});
+  ASSERT_TRUE(request) << request.error().to_string();
+  EXPECT_EQ(request->nics, 2);
+  EXPECT_EQ(request->network, "lan");
+  ASSERT_EQ(request->ports.size(), 2U);
+  EXPECT_EQ(request->ports[1].protocol, "udp");
+  EXPECT_EQ(request_of({"--bridge", "br0"})->bridge, "br0");
+}
+
+TEST(CreateFlags, EmptyValuesAreNotRefused) {
   EXPECT_TRUE(request_of({"--nics", "0", "--user", "root", "--password", "cocoon",
                           "--windows=false", "--network", "", "--bridge="}));
 }

@@ -49,5 +49,25 @@ TEST(BootJson, UnmountedDataDisksAreNotMentioned) {
   EXPECT_FALSE(json.contains("modules"));
 }
 
+TEST(BootJson, DescribesNics) {
+  model::Vm vm;
+  model::Nic fixed;
+  fixed.mac = "0a:58:0a:58:00:0c";
+  fixed.mtu = 9000;
+  fixed.network = model::NicAddress{"10.88.0.12", "10.88.0.1", 16};
+  fixed.routes = {{"172.16.0.0/12", "10.88.0.9"}};
+  fixed.dns = {"10.88.0.53", "8.8.8.8"};
+  model::Nic dhcp;
+  dhcp.mac = "0a:58:0a:58:00:0d";
+  dhcp.dns = {"8.8.8.8", "1.1.1.1"};
+  vm.nics = {fixed, dhcp};
+  auto json = nlohmann::json::parse(render_boot_json(vm, "", {"9.9.9.9"}));
+  EXPECT_EQ(json["nics"][0], nlohmann::json::parse(R"({"mac":"0a:58:0a:58:00:0c","mtu":9000,
+    "address":"10.88.0.12","prefix":16,"gateway":"10.88.0.1",
+    "routes":[{"address":"172.16.0.0","prefix":12,"gateway":"10.88.0.9"}]})"));
+  EXPECT_EQ(json["nics"][1], nlohmann::json::parse(R"({"mac":"0a:58:0a:58:00:0d"})"));
+  EXPECT_EQ(json["dns"].dump(), R"(["10.88.0.53","8.8.8.8","1.1.1.1"])");
+}
+
 }  // namespace
 }  // namespace cocoon::engine

@@ -50,6 +50,38 @@ TEST(ParseBootConfig, ReadsEveryField) {
   EXPECT_EQ(config->run.user, "app:app");
 }
 
+TEST(ParseBootConfig, ReadsNics) {
+  Json json = valid();
+  json["nics"] = Json::parse(R"([{"mac":"0a:58:0a:58:00:0c","mtu":9000,"address":"10.88.0.12",
+    "prefix":16,"gateway":"10.88.0.1","routes":[{"address":"172.16.0.0","prefix":12}]},
+    {"mac":"0a:58:0a:58:00:0d"}])");
+  const auto config = parse_boot_config(json.dump());
+  ASSERT_TRUE(config) << config.error().text();
+  ASSERT_EQ(config->nics.size(), 2U);
+  EXPECT_EQ(config->nics[0].address, "10.88.0.12");
+  EXPECT_EQ(config->nics[0].prefix, 16U);
+  EXPECT_EQ(config->nics[0].gateway, "10.88.0.1");
+  EXPECT_EQ(config->nics[0].mtu, 9000U);
+  ASSERT_EQ(config->nics[0].routes.size(), 1U);
+  EXPECT_EQ(config->nics[0].routes[0].gateway, "");
+  EXPECT_TRUE(config->nics[1].address.empty());
+}
+
+TEST(ParseBootConfig, RefusesBadNics) {
+  for (const char* nic :
+       {R"({})", R"({"mac":"0A:58:0a:58:00:0c"})", R"({"mac":"0a:58"})",
+        R"({"mac":"0a:58:0a:58:00:0c","address":"10.0.0.1"})",
+        R"({"mac":"0a:58:0a:58:00:0c","prefix":8})",
+        R"({"mac":"0a:58:0a:58:00:0c","address":"fd00::1","prefix":64})",
+        R"({"mac":"0a:58:0a:58:00:0c","address":"10.0.0.1","prefix":33})",
+        R"({"mac":"0a:58:0a:58:00:0c","mtu":70000})", R"({"mac":"0a:58:0a:58:00:0c","x":1})",
+        R"({"mac":"0a:58:0a:58:00:0c","routes":[{"prefix":8}]})"}) {
+    Json json = valid();
+    json["nics"] = Json::array({Json::parse(nic)});
+    EXPECT_FALSE(parse_boot_config(json.dump())) << nic;
+  }
+}
+
 TEST(ParseBootConfig, OptionalPartsMayBeAbsent) {
   Json json = valid();
   for (const char* key : {"modules", "mounts", "dns", "nics"}) json.erase(key);

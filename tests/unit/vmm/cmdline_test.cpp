@@ -53,5 +53,19 @@ TEST(ImageCmdline, RefusesALineThatAKernelWouldCutOff) {
   EXPECT_EQ(line.error().kind, ErrorKind::kInvalid);
 }
 
+TEST(ImageCmdline, NamesAndAddressesOfNics) {
+  model::Vm vm = test::sample_vm();
+  EXPECT_EQ(boot_kit_nic_arguments(vm), "");
+  vm.nics = {test::nic(0), test::nic(1)};
+  vm.nics[1].network.reset();  // DHCP
+  EXPECT_EQ(boot_kit_nic_arguments(vm), " net.ifnames=0");
+  auto line = image_cmdline(vm, "hvc0");
+  ASSERT_TRUE(line) << line.error().to_string();
+  EXPECT_TRUE(
+      line->ends_with("cocoon.hostname=web net.ifnames=0 "
+                      "ip=10.88.0.12::10.88.0.1:255.255.0.0:web:eth0:off:8.8.8.8:1.1.1.1"))
+      << *line;
+}
+
 }  // namespace
 }  // namespace cocoon::vmm

@@ -45,6 +45,45 @@ TEST(QemuArgv, BootKitUnderEmulation) {
   expect_golden("boot_kit_tcg.args", one_per_line(launch->args));
 }
 
+TEST(QemuArgv, Nics) {
+  model::Vm vm = test::sample_vm();
+  vm.nics = {test::nic(0), test::nic(1)};
+  vm.nics[0].mtu = 9000;
+  vm.nics[1].num_queues = 4;
+  auto launch = render(vm, Accel::kTcg);
+  ASSERT_TRUE(launch) << launch.error().to_string();
+  std::string args = one_per_line(launch->args);
+  for (const char* wanted :
+       {"tap,id=net0,ifname=tap0,script=no,downscript=no,vhost=off\n",
+        "virtio-net-pci,id=nic0,netdev=net0,mac=0a:58:0a:58:00:0c,host_mtu=9000,"
+        "rx_queue_size=512,romfile=,bus=pcie.0,addr=0x16\n",
+        "tap,id=net1,ifname=tap1,script=no,downscript=no,vhost=off,queues=2\n",
+        "mac=0a:58:0a:58:00:0d,mq=on,vectors=6,rx_queue_size=512", "reboot=k net.ifnames=0\n"}) {
+    EXPECT_NE(args.find(wanted), std::string::npos) << wanted << " in\n" << args;
+  }
+}
+
+TEST(QemuArgv, UserModeNic) {
+  model::Vm vm = test::sample_vm();
+  vm.nics = {test::nic(0)};
+  vm.nics[0].backend = model::kUserNic;
+  auto launch = render(vm, Accel::kTcg);
+  ASSERT_TRUE(launch) << launch.error().to_string();
+  EXPECT_NE(one_per_line(launch->args)
+                .find("stream,id=net0,server=off,addr.type=unix,addr.path=sock/net0\n"),
+            std::string::npos);
+}
+
+TEST(QemuArgv, PlanAndRecordMustFit) {
+  model::Vm vm = test::sample_vm();
+  vm.nics = {test::nic(0)};
+  Plan plan = *make_plan(vm, kVersion);
+  vm.nics[0].num_queues = 8;
+  EXPECT_EQ(render_launch(vm, plan, Accel::kTcg).error().kind, ErrorKind::kCorrupt);
+  vm.nics.clear();
+  EXPECT_EQ(render_launch(vm, plan, Accel::kTcg).error().kind, ErrorKind::kCorrupt);
+}
+
 TEST(QemuArgv, OwnKernelWithDataDisksUnderKvm) {
   model::Vm vm = test::sample_vm();
   vm.boot.boot_kit = false;

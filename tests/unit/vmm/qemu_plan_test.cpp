@@ -51,6 +51,54 @@ TEST(QemuPlan, TakesExactlyAsManyDisksAsThereAreSlots) {
   EXPECT_EQ(over.error().cause, "27 disks, but a QEMU guest has places for 26");
 }
 
+TEST(QemuPlan, NicsHaveTheLastSlotsInAscendingOrder) {
+  model::Vm vm = test::sample_vm();
+  EXPECT_EQ(plan_to_json(*make_plan(vm, kVersion))["format"], 1);
+  vm.nics = {test::nic(0), test::nic(1)};
+  vm.nics[1].num_queues = 8;
+  auto plan = make_plan(vm, kVersion);
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  ASSERT_EQ(plan->nics.size(), 2U);
+  EXPECT_EQ(plan->nics[0], (NicPlan{kFirstNicSlot, 1, 512}));
+  EXPECT_EQ(plan->nics[1], (NicPlan{kFirstNicSlot + 1, 4, 512}));
+  auto json = plan_to_json(*plan);
+  EXPECT_EQ(json["format"], 2);
+  auto again = parse_plan(json);
+  ASSERT_TRUE(again) << again.error().to_string();
+  EXPECT_EQ(*again, *plan);
+  json["nics"][1]["slot"] = kFirstNicSlot;
+  EXPECT_EQ(parse_plan(json).error().kind, ErrorKind::kCorrupt);
+}
+
+TEST(QemuPlan, ChangingNicsChangesNothingElse) {
+  model::Vm vm = test::sample_vm();
+  auto plan = make_plan(vm, kVersion);
+  ASSERT_TRUE(plan);
+  vm.config.cpu = 7;  // has no say any more
+  vm.nics = {test::nic(0), test::nic(1)};
+  auto more = replan_nics(*plan, vm);
+  ASSERT_TRUE(more);
+  EXPECT_EQ(more->nics.size(), 2U);
+  EXPECT_EQ(more->vcpus, plan->vcpus);
+  vm.nics.clear();
+  EXPECT_EQ(*replan_nics(*more, vm), *plan);
+}
+
+TEST(QemuPlan, DisksAndNicsShareTheSlots) {
+  model::Vm vm = test::sample_vm();
+  vm.disks.clear();
+  constexpr int kRoom = kFirstNicSlot - kFirstFreeSlot;
+  for (int index = 0; index < kRoom; ++index) vm.disks.push_back(test::layer(index));
+  vm.nics = {test::nic(0)};
+  EXPECT_TRUE(make_plan(vm, kVersion));
+  vm.disks.push_back(test::cow());
+  auto over = make_plan(vm, kVersion);
+  ASSERT_FALSE(over);
+  EXPECT_EQ(over.error().kind, ErrorKind::kUnsupported);
+  vm.nics.clear();
+  EXPECT_TRUE(make_plan(vm, kVersion));
+}
+
 TEST(QemuPlan, GivesOddNamesANodeOfTheirOwn) {
   model::Vm vm = test::sample_vm();
   vm.disks[0].path = "1.weird,name";

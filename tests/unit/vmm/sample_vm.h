@@ -42,6 +42,17 @@ inline model::Disk data(const std::string& name) {
   return disk;
 }
 
+inline model::Nic nic(int index) {
+  model::Nic out;
+  out.tap = fmt::format("tap{}", index);
+  out.mac = fmt::format("0a:58:0a:58:00:{:02x}", index + 12);
+  out.backend = model::kCniNic;
+  out.netns_path = "/run/netns/cocoon-K3QZ7WJ5M2XA4TBN6RCVYDHEPL";
+  out.network = model::NicAddress{fmt::format("10.88.0.{}", index + 12), "10.88.0.1", 16};
+  out.dns = {"8.8.8.8", "fd00::1", "1.1.1.1", "9.9.9.9"};
+  return out;
+}
+
 inline model::Vm sample_vm() {
   model::Vm vm;
   vm.id = "K3QZ7WJ5M2XA4TBN6RCVYDHEPL";

@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Networks of VMs, on a host network of the suite's own and with Debian's CNI plugins: what guests
+reach and what reaches them, that nothing is left, and what happens when plugins misbehave."""
+
+import concurrent.futures
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import unittest
+from pathlib import Path
+
+import cocoon_e2e
+import private_host
+from cocoon_e2e import StoreTest, wait_for
+from private_host import conflist, run, write_network
+
+SMALL = ("--cpu", "1", "--memory", "512M")
+SHOW = r"""
+ip addr show; ip route show; cat /etc/resolv.conf; echo shown
+"""
+
+
+class NetworkTest(StoreTest):
+    kernel = "kernel"   # with virtio_net among its modules
+    config = {"cni_timeout_seconds": 5}
+
+    def setUp(self):
+        for file in Path("/etc/cni/net.d").iterdir():
+            file.unlink()
+        write_network(conflist())
+        self.before = private_host.census()
+
+    def tearDown(self):
+        super().tearDown()
+        wait_for("the host's network to be as before", lambda: self.left() == set(), 10)
+
+    def left(self):
+        left = private_host.census() - self.before
+        cache = self.c.root / "cni/cache/results"
+        return left | {f"cache {p.name}" for p in cache.glob("*")}
+
+    def create(self, *args):
+        return self.c.ok("vm", "create", *SMALL, "-o", "json", *args).json()
+
+    def boot(self, name, script, *flags):
+        """Starts a VM with this script and returns its record."""
+        self.create("--name", name, *flags, "busybox", "--", "/bin/sh", "-c", script)
+        self.c.ok("vm", "start", name)
+        return self.c.inspect(name)
+
+    def wait_shown(self, vm):
+        return self.c.wait_console(vm["id"], r"^(?:.*\n)*shown\s*$", 90).string
+
+
+class Guests(NetworkTest):
+    def test_a_guest_reaches_its_gateway_and_the_other(self):
+        one = self.boot("one", SHOW + "ping -c 3 -W 2 10.88.0.1 && echo pinged; sleep 1000")
+        nic = one["network_configs"][0]
+        self.assertEqual(nic["network"]["gateway"], "10.88.0.1")
+        self.assertEqual(nic["tap"], "tap0")
+        shown = self.wait_shown(one)
+        self.assertIn(f"inet {nic['network']['ip']}/16", shown)
+        self.assertIn("default via 10.88.0.1", shown)
+        self.assertIn(nic["mac"], shown)
+        self.assertIn("nameserver 8.8.8.8", shown)
+        self.c.wait_console(one["id"], "^pinged", 30)
+        two = self.boot("two", f"ping -c 3 -W 2 {nic['network']['ip']} && echo pinged; sleep 1000")
+        self.c.wait_console(two["id"], "^pinged", 60)
+        self.assertIn(nic["network"]["ip"], self.c.ok("vm", "list").out)
+        self.check_packet_path(one)
+
+    def check_packet_path(self, vm):
+        """No address in between, both redirects, offloads on, and an unprivileged VMM."""
+        netns = f"cocoon-{vm['id']}"
+        names = {link["ifname"]: link for link in private_host.links(netns)}
+        self.assertLessEqual({"eth0", "tap0"}, set(names))
+        addresses = json.loads(run("ip", "-n", netns, "-j", "addr"))
+        for device in addresses:
+            if device["ifname"] in ("eth0", "tap0"):
+                self.assertEqual(device["addr_info"], [], device)
+        for device, other in (("eth0", "tap0"), ("tap0", "eth0")):
+            filters = run("tc", "-n", netns, "filter", "show", "dev", device, "ingress")
+            self.assertIn(f"Egress Redirect to device {other}", filters)
+        status = Path(f"/proc/{vm['pid']}/status").read_text()
+        self.assertRegex(status, rf"Uid:\s+{vm['uid']}\s")
+        self.assertRegex(status, r"CapEff:\s+0+\s")
+        self.assertRegex(status, r"CapPrm:\s+0+\s")
+        tap = names["tap0"]["linkinfo"]["info_data"]
+        self.assertEqual((tap["user"], tap["vnet_hdr"], tap["persist"]), (vm["uid"], True, True))
+
+    def test_published_port(self):
+        script = "while true; do echo hello | nc -l -p 80; done"
+        vm = self.boot("server", script, "-p", "8080:80")
+        self.assertEqual(vm["ports"], [{"host_port": 8080, "guest_port": 80, "protocol": "tcp"}])
+        host_ip = "10.88.0.1"
+
+        def answer():
+            try:
+                with socket.create_connection((host_ip, 8080), timeout=2) as connection:
+                    return connection.recv(16) == b"hello\n"
+            except OSError:
+                return False
+        wait_for("the guest's server through the host's port", answer, 60, 0.5)
+
+    def test_two_nics_and_jumbo_frames(self):
+        write_network(conflist(mtu=9000))
+        vm = self.boot("two-nics", SHOW + "ping -c 2 -W 2 -s 8900 10.88.0.1 && echo pinged; sleep 1000",
+                       "--nics", "2")
+        nics = vm["network_configs"]
+        self.assertEqual([n["tap"] for n in nics], ["tap0", "tap1"])
+        self.assertEqual([n["mtu"] for n in nics], [9000, 9000])
+        shown = self.wait_shown(vm)
+        for i, nic in enumerate(nics):
+            self.assertRegex(shown, rf"eth{i}: .*mtu 9000")
+            self.assertIn(f"inet {nic['network']['ip']}/16", shown)
+        self.c.wait_console(vm["id"], "^pinged", 30)
+        # Not a fragment on its way: the host has reassembled nothing.
+        counters = Path("/proc/net/snmp").read_text().splitlines()
+        ip = dict(zip(counters[0].split()[1:], counters[1].split()[1:]))
+        self.assertEqual((ip["ReasmReqds"], ip["FragCreates"]), ("0", "0"))
+
+    def test_dns_of_the_network(self):
+        write_network(conflist(dns=["10.88.0.53"]))
+        vm = self.boot("dns", SHOW)
+        shown = self.wait_shown(vm)
+        self.assertIn("nameserver 10.88.0.53", shown)
+        self.assertNotIn("nameserver 8.8.8.8", shown)
+
+    def test_dhcp(self):
+        run("ip", "link", "add", "br7", "type", "bridge")
+        run("ip", "addr", "add", "10.77.0.1/24", "dev", "br7")
+        run("ip", "link", "set", "br7", "up")
+        leases = self.c.base / "leases"
+        server = subprocess.Popen(
+            ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=br7",
+             "--bind-interfaces", "--dhcp-range=10.77.0.50,10.77.0.99,1h", f"--dhcp-leasefile={leases}",
+             "--dhcp-option=option:dns-server,10.77.0.53", "--pid-file", "--user=root"],
+            stderr=subprocess.PIPE)
+        try:
+            script = SHOW + "ping -c 2 -W 2 10.77.0.1 && echo pinged; sleep 1000"
+            with self.subTest("bridge mode"):
+                vm = self.boot("lease", script, "--bridge", "br7")
+                nic = vm["network_configs"][0]
+                self.assertEqual((nic["backend"], nic["bridge_dev"]), ("bridge", "br7"))
+                self.assertNotIn("network", nic)
+                shown = self.wait_shown(vm)
+                self.assertRegex(shown, r"inet 10\.77\.0\.\d+/24")
+                self.assertIn("nameserver 10.77.0.53", shown)
+                self.c.wait_console(vm["id"], "^pinged", 30)
+                self.assertIn(nic["mac"], leases.read_text())
+            with self.subTest("CNI without IPAM"):
+                write_network(conflist("lan", bridge="br7", ipam={}, ports=False, isGateway=False,
+                                       masquerade=False), "20-lan.conflist")
+                vm = self.boot("lan", script, "--network", "lan")
+                self.assertNotIn("network", vm["network_configs"][0])
+                self.c.wait_console(vm["id"], "^pinged", 60)
+                self.assertIn(vm["network_configs"][0]["mac"], leases.read_text())
+            self.c.remove_vms()
+        finally:
+            server.kill()
+            server.communicate()
+            run("ip", "link", "del", "br7")
+
+    def test_ptp_and_macvlan(self):
+        write_network({"cniVersion": "1.0.0", "name": "ptp", "plugins": [
+            {"type": "ptp", "ipMasq": True, "ipam": {"type": "host-local", "subnet": "10.66.0.0/24"}}]},
+            "20-ptp.conflist")
+        vm = self.boot("ptp", "ping -c 2 -W 2 10.66.0.1 && echo pinged; sleep 1000", "--network", "ptp")
+        self.c.wait_console(vm["id"], "^pinged", 60)
+        run("ip", "link", "add", "lower", "type", "veth", "peer", "name", "outside")
+        self.before |= {"link lower", "link outside"}
+        for device in ("lower", "outside"):
+            run("ip", "link", "set", device, "up")
+        run("ip", "addr", "add", "10.55.0.1/24", "dev", "outside")
+        write_network({"cniVersion": "1.0.0", "name": "macvlan", "plugins": [
+            {"type": "macvlan", "master": "lower", "ipam":
+             {"type": "static", "addresses": [{"address": "10.55.0.9/24", "gateway": "10.55.0.1"}]}}]},
+            "30-macvlan.conflist")
+        vm = self.boot("macvlan", "ping -c 2 -W 2 10.55.0.1 && echo pinged; sleep 1000",
+                       "--network", "macvlan")
+        self.assertEqual(vm["network_configs"][0]["network"]["ip"], "10.55.0.9")
+        self.c.wait_console(vm["id"], "^pinged", 60)
+        self.c.remove_vms()
+        run("ip", "link", "del", "lower")
+
+    def test_user_mode(self):
+        if not shutil.which("passt"):
+            self.skipTest("no passt")
+        # passt wants a way out to imitate.
+        run("ip", "link", "add", "out0", "type", "veth", "peer", "name", "world")
+        for device in ("out0", "world"):
+            run("ip", "link", "set", device, "up")
+        run("ip", "addr", "add", "192.0.2.2/24", "dev", "out0")
+        run("ip", "route", "add", "default", "via", "192.0.2.1")
+        self.before |= {"link out0", "link world"}
+        try:
+            script = SHOW + "while true; do echo hello | nc -l -p 80; done"
+            vm = self.boot("user", script, "--network", "user", "-p", "127.0.0.1:8081:80")
+            shown = self.wait_shown(vm)
+            self.assertIn("inet 10.0.2.15/24", shown)
+
+            def answer():
+                try:
+                    with socket.create_connection(("127.0.0.1", 8081), timeout=2) as connection:
+                        return connection.recv(16) == b"hello\n"
+                except OSError:
+                    return False
+            wait_for("the guest's server through passt", answer, 60, 0.5)
+            self.c.ok("vm", "rm", "--force", "user")
+        finally:
+            run("ip", "link", "del", "out0")
+
+    def test_defaults(self):
+        for file in Path("/etc/cni/net.d").iterdir():
+            file.unlink()
+        result = self.c.ok("vm", "create", *SMALL, "--name", "none", "-o", "json", "busybox")
+        self.assertNotIn("network_configs", result.json())
+        self.assertEqual(len([line for line in result.err.splitlines() if "doctor --fix" in line]), 1)
+        self.c.fails(cocoon_e2e.NOT_FOUND, "vm", "create", *SMALL, "--nics", "1", "busybox",
+                     says="no conflist found")
+        self.c.run("doctor", "--fix")
+        vm = self.create("--name", "one", "busybox")
+        self.assertEqual(vm["config"]["network"], "cocoon")
+        self.assertEqual(len(vm["network_configs"]), 1)
+        self.c.fails(cocoon_e2e.NOT_FOUND, "vm", "create", *SMALL, "--network", "other", "busybox",
+                     says='"other" not found; there are: cocoon')
+        self.c.fails(cocoon_e2e.NOT_FOUND, "vm", "create", *SMALL, "--bridge", "br9", "busybox",
+                     says="bridge br9 not found")
+        self.c.fails(cocoon_e2e.USAGE, "vm", "create", *SMALL, "--bridge", "br9", "--network", "x",
+                     "busybox", says="exclude each other")
+
+
+class Recovery(NetworkTest):
+    PING = "ping -c 2 -W 2 10.88.0.1 && echo pinged-$(cat /proc/sys/kernel/random/boot_id); sleep 1000"
+
+    def pings(self, vm):
+        return len(re.findall(r"^pinged-", self.c.console_text(vm["id"]), re.M))
+
+    def start_and_ping(self, vm):
+        count = self.pings(vm)
+        self.c.ok("vm", "start", vm["id"])
+        wait_for("the ping", lambda: self.pings(vm) > count, 60)
+
+    def identity(self, vm):
+        return [(n["mac"], n["network"]) for n in self.c.inspect(vm["id"])["network_configs"]]
+
+    def test_namespace_and_tap_come_back(self):
+        vm = self.boot("phoenix", self.PING)
+        wait_for("the ping", lambda: self.pings(vm), 60)
+        identity = self.identity(vm)
+        netns = f"cocoon-{vm['id']}"
+        with self.subTest("namespace deleted under the running VM"):
+            run("ip", "netns", "del", netns)
+            self.assertEqual(self.c.state("phoenix"), "running")
+            self.c.ok("vm", "stop", "--force", "phoenix")
+            self.start_and_ping(vm)
+            self.assertEqual(self.identity(vm), identity)
+        with self.subTest("TAP gone"):
+            self.c.ok("vm", "stop", "--force", "phoenix")
+            run("ip", "-n", netns, "link", "del", "tap0")
+            self.start_and_ping(vm)
+            self.assertEqual(self.identity(vm), identity)
+        with self.subTest("a reboot: namespaces, claims and rules gone, leases kept"):
+            self.c.ok("vm", "stop", "--force", "phoenix")
+            run("ip", "netns", "del", netns)
+            shutil.rmtree("/run/cocoon/netns")
+            run("iptables", "-t", "nat", "-F")
+            self.start_and_ping(vm)
+            self.assertEqual(self.identity(vm), identity)
+        with self.subTest("the address is taken"):
+            self.c.ok("vm", "stop", "--force", "phoenix")
+            run("ip", "netns", "del", netns)
+            lease = Path("/var/lib/cni/networks/cocoon", identity[0][1]["ip"])
+            lease.write_text("somebody-else\r\neth0")
+            self.c.fails(cocoon_e2e.FAILURE, "vm", "start", "phoenix", says=identity[0][1]["ip"])
+            lease.unlink()
+            self.start_and_ping(vm)
+            self.assertEqual(self.identity(vm), identity)
+
+    def test_namespace_deleted_and_removed(self):
+        vm = self.boot("gone", "sleep 1000", "-p", "8090:80")
+        run("ip", "netns", "del", f"cocoon-{vm['id']}")
+        self.c.ok("vm", "rm", "--force", "gone")   # tearDown looks for what is left
+
+    def test_vm_net(self):
+        vm = self.create("--name", "grows", "busybox", "--", "/bin/sh", "-c", SHOW + "sleep 1000")
+        first = self.identity(vm)
+        self.c.ok("vm", "net", "grows", "--nics", "2")
+        identity = self.identity(vm)
+        self.assertEqual(identity[:1], first)
+        self.assertEqual(len(identity), 2)
+        self.c.ok("vm", "start", "grows")
+        shown = self.wait_shown(vm)
+        for _, network in identity:
+            self.assertIn(f"inet {network['ip']}/16", shown)
+        self.c.fails(cocoon_e2e.CONFLICT, "vm", "net", "grows", "--nics", "1", says="running")
+        self.c.ok("vm", "stop", "--force", "grows")
+        self.c.ok("vm", "net", "grows", "--nics", "1")
+        self.assertEqual(self.identity(vm), first)
+        self.c.ok("vm", "net", "grows", "--nics", "0")
+        self.assertNotIn("network_configs", self.c.inspect("grows"))
+        self.assertEqual(self.left(), set())
+        self.c.ok("vm", "net", "grows", "--nics", "1")
+        self.c.ok("vm", "start", "grows")
+
+
+class Misbehaviour(NetworkTest):
+    def plugin(self, name, script):
+        path = Path("/opt/cni/bin", name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("#!/bin/sh\n" + script)
+        path.chmod(0o755)
+
+    def network_with(self, plugin):
+        document = conflist()
+        document["plugins"].append({"type": plugin})
+        write_network(document)
+
+    def create_fails(self, says, *flags, code=cocoon_e2e.FAILURE):
+        self.c.fails(code, "vm", "create", *SMALL, *flags, "busybox", says=says)
+        self.assert_clean()
+        self.assertEqual(self.left(), set())
+
+    def test_missing(self):
+        self.network_with("nowhere")
+        self.create_fails('needs CNI plugin "nowhere"', code=cocoon_e2e.NOT_FOUND)
+
+    def test_fails_at_the_second_nic(self):
+        self.plugin("second", """
+[ "$CNI_COMMAND" = DEL ] && exit 0
+[ "$CNI_IFNAME" = eth1 ] && { echo '{"code":11,"msg":"no second one"}'; exit 1; }
+exec sed 's/.*"prevResult":\\(.*\\),"type".*/\\1/'
+""")
+        self.network_with("second")
+        self.create_fails("NIC 1: .*no second one", "--nics", "2")
+
+    def test_garbage(self):
+        for output in ("hello", "[]", '{"cniVersion":"1.0.0","ips":[{"address":"nonsense"}]}'):
+            with self.subTest(output):
+                self.plugin("garbage", f"[ \"$CNI_COMMAND\" = DEL ] || echo '{output}'\n")
+                self.network_with("garbage")
+                self.create_fails("")
+
+    def test_hangs(self):
+        self.plugin("hangs", "[ \"$CNI_COMMAND\" = DEL ] && exit 0\nsleep 300 & sleep 300\n")
+        self.network_with("hangs")
+        begun = time.monotonic()
+        self.create_fails("no end in time")
+        self.assertLess(time.monotonic() - begun, 60)
+
+    def test_del_fails(self):
+        self.plugin("sticky", """
+[ "$CNI_COMMAND" = DEL ] && { echo '{"code":11,"msg":"stuck"}'; exit 1; }
+exec sed 's/.*"prevResult":\\(.*\\),"type".*/\\1/'
+""")
+        self.network_with("sticky")
+        self.create("--name", "stuck", "busybox")
+        result = self.c.ok("vm", "rm", "stuck")   # the VM is gone, what is left is gc's
+        self.assertRegex(result.err, "stuck.*cocoon gc")
+        self.assertTrue(any(x.startswith("cache ") for x in self.left()))
+        self.plugin("sticky", "exit 0\n")
+        self.c.ok("gc")
+        self.assertEqual(self.left(), set())
+
+    def test_conflist_is_gone(self):
+        self.create("--name", "orphan", "busybox")
+        Path("/etc/cni/net.d/10-cocoon.conflist").unlink()
+        self.c.ok("vm", "rm", "orphan")
+
+    def test_two_engines(self):
+        other = cocoon_e2e.Cocoon(cocoon_e2e.make_base("network-other"), self.config)
+        self.addCleanup(cocoon_e2e.census.destroy, other.base)
+        other.import_kernel("kernel")
+        other.import_image("busybox")
+        theirs = other.ok("vm", "create", *SMALL, "-o", "json", "busybox").json()
+        mine = self.create("busybox")
+        self.c.ok("gc")
+        self.c.ok("vm", "rm", mine["id"])
+        self.c.ok("gc")
+        self.assertTrue(Path("/run/netns", f"cocoon-{theirs['id']}").exists())
+        self.assertTrue(run("ip", "netns", "exec", f"cocoon-{theirs['id']}", "ip", "link", "show", "tap0"))
+        other.empty()
+
+    def test_many_in_parallel(self):
+        count = 50 if cocoon_e2e.FULL else 12
+
+        def one(number):
+            vm = self.create("--name", f"many-{number}", "-p", f"{9000 + number}:80", "busybox")
+            self.c.ok("vm", "rm", f"many-{number}")
+            return vm["network_configs"][0]["network"]["ip"]
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            addresses = list(pool.map(one, range(count)))
+        self.assertEqual(len(addresses), count)
+
+
+if __name__ == "__main__":
+    reason = private_host.missing()
+    if reason:
+        print(f"SKIPPED: {reason}")
+        sys.exit(77)
+    private_host.enter()
+    cocoon_e2e.main()
