@@ -2,14 +2,12 @@
 #include "guest/network.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <net/if.h>
 #include <net/route.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cstring>
-#include <memory>
 
 #include "guest/dhcp.h"
 #include "guest/fd.h"
@@ -20,7 +18,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr const char* kInterfaces = "/sys/class/net";
+constexpr int kLastIndex = 256;
 // The driver is loaded already, but the device may be a moment behind.
 constexpr auto kDeviceLimit = 3s;
 // A server that does not answer must not hold the boot up for long; its answer may come later.
@@ -37,6 +35,13 @@ class Control {
     std::memcpy(data.ifr_name, name.c_str(), name.size() + 1);
     if (::ioctl(socket_.get(), request, &data) != 0) return fail_errno(name, what);
     return {};
+  }
+
+  /// Empty: there is no interface of this index.
+  std::string name_of(int index) const {
+    ifreq data{};
+    data.ifr_ifindex = index;
+    return ::ioctl(socket_.get(), SIOCGIFNAME, &data) == 0 ? data.ifr_name : "";
   }
 
   Result<void> set_address(const std::string& name, unsigned long request, in_addr_t address,
@@ -101,24 +106,33 @@ bool is_on_link(const InterfaceSettings& settings) {
   return (number_of(settings.address) & mask) == (number_of(settings.gateway) & mask);
 }
 
-/// The interface that has this MAC; empty: none.
-std::string find_interface(const std::string& mac) {
-  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(kInterfaces), ::closedir);
-  if (!folder) return {};
-  while (const dirent* entry = ::readdir(folder.get())) {
-    const std::string name = entry->d_name;
-    if (name.starts_with('.')) continue;
-    const std::string path = std::string(kInterfaces) + "/" + name + "/address";
-    const auto address = read_file(path.c_str(), 64);
-    if (address && address->substr(0, mac.size()) == mac) return name;
+std::string mac_text(const char* bytes) {
+  std::string out;
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  for (int i = 0; i < 6; ++i) {
+    const auto byte = static_cast<unsigned char>(bytes[i]);
+    if (i > 0) out += ':';
+    out += kDigits[byte >> 4];
+    out += kDigits[byte & 15];
+  }
+  return out;
+}
+
+/// The interface that has this MAC; empty: none. Asked by index: sysfs has moved to the new root.
+std::string find_interface(const Control& control, const std::string& mac) {
+  for (int index = 1; index <= kLastIndex; ++index) {
+    const std::string name = control.name_of(index);
+    ifreq data{};
+    if (name.empty() || !control.call(name, SIOCGIFHWADDR, data, "MAC")) continue;
+    if (mac_text(data.ifr_hwaddr.sa_data) == mac) return name;
   }
   return {};
 }
 
-std::string wait_for_interface(const std::string& mac) {
+std::string wait_for_interface(const Control& control, const std::string& mac) {
   const Deadline deadline(kDeviceLimit);
   while (true) {
-    std::string name = find_interface(mac);
+    std::string name = find_interface(control, mac);
     if (!name.empty() || deadline.passed()) return name;
     pause_for(20ms);
   }
@@ -141,7 +155,7 @@ Result<void> set_mtu(const Control& control, const std::string& name, unsigned m
 
 /// Finds, names and starts the interface.
 Result<void> prepare(const Control& control, const Nic& nic, const std::string& name) {
-  const std::string found = wait_for_interface(nic.mac);
+  const std::string found = wait_for_interface(control, nic.mac);
   if (found.empty()) return fail(name, "no interface with MAC " + nic.mac);
   COCOON_GUEST_TRY(rename_interface(control, found, name));
   COCOON_GUEST_TRY(set_mtu(control, name, nic.mtu));
