@@ -42,9 +42,9 @@ class Plugins : public PrivateHost {
   }
   std::filesystem::path log() const { return dir_->path() / "log"; }
   std::vector<std::string> calls() const {
-    auto text = sys::read_file(log(), 1 << 20);
+    std::string text = sys::read_file(log(), 1 << 20).value_or("");
     std::vector<std::string> out;
-    for (auto line : split(text ? *text : "", '\n')) {
+    for (auto line : split(text, '\n')) {
       if (!line.empty()) out.emplace_back(line);
     }
     return out;

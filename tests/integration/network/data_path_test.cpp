@@ -90,6 +90,10 @@ TEST_F(DataPath, ConnectingAgainReplacesTheTap) {
   ASSERT_TRUE(connect(1));
   EXPECT_EQ(sh(kVm, "ip -d link show tap0").find("multi_queue"), std::string::npos);
   EXPECT_TRUE(connected());
+  sh(kVm, "ip link del tap0");
+  EXPECT_FALSE(connected());
+  ASSERT_TRUE(connect(1));
+  EXPECT_TRUE(connected());
 }
 
 TEST_F(DataPath, TheGate) {
