@@ -132,7 +132,13 @@ Result<void> collect_networks(Collector& gc, const std::set<std::string>& known)
     if (known.count(id) != 0) continue;
     model::Vm vm;
     vm.id = id;
-    COCOON_TRY(collect_orphan(gc, "network", id, 0, [&] { return give_up_network(gc.ports, vm); }));
+    // A plugin that fails must not keep the rest of the garbage.
+    auto collected =
+        collect_orphan(gc, "network", id, 0, [&] { return give_up_network(gc.ports, vm); });
+    if (!collected) {
+      gc.report.skipped.push_back(
+          fmt::format("network of vm {}: {}", id, collected.error().to_string()));
+    }
   }
   return {};
 }

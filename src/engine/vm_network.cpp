@@ -153,6 +153,17 @@ Result<void> detach(const network::Owner& owner, const cni::Host& host, const cn
   return cni::delete_attachment(host, cached);
 }
 
+// Once more, after the VM's other attachments: plugins share things between the interfaces of one
+// container (the bridge plugin its NAT chain), and stumble when those are in use or gone already.
+// With a bare interface they do not look for them any more.
+Result<void> detach_again(const network::Owner& owner, const cni::Host& host,
+                          const cni::Cached& cached) {
+  if (detach(owner, host, cached)) return {};
+  auto deleted = cni::delete_attachment(host, cached);
+  if (!deleted) ignore(cni::count_failed_delete(host, cached), "the count is for gc only");
+  return deleted;
+}
+
 // The number in "eth3"; nullopt for other names.
 std::optional<std::size_t> device_index(const std::string& name) {
   if (!name.starts_with("eth")) return std::nullopt;
@@ -165,12 +176,16 @@ Result<void> detach_from(const Ports& ports, const model::Vm& vm, std::size_t ke
   cni::Host host = cni_host(ports);
   auto owner = COCOON_TRY(network_owner(ports, vm.id));
   auto all = COCOON_TRY(cni::list_cache(host, vm.id));
-  Result<void> outcome;
+  std::vector<cni::Cached> failed;
   for (auto cached = all.rbegin(); cached != all.rend(); ++cached) {
     if (device_index(cached->attachment.if_name).value_or(keep) < keep) continue;
-    auto gone = detach(owner, host, *cached);
+    if (!detach(owner, host, *cached)) failed.push_back(std::move(*cached));
+  }
+  Result<void> outcome;
+  for (const cni::Cached& cached : failed) {
+    auto gone = detach_again(owner, host, cached);
     if (!gone && outcome) {
-      outcome = pass(std::move(gone).error(), fmt::format("detach {}", cached->attachment.if_name));
+      outcome = pass(std::move(gone).error(), fmt::format("detach {}", cached.attachment.if_name));
     }
   }
   return outcome;

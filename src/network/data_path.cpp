@@ -184,7 +184,14 @@ Requests prepare_links(const Link& device, const Link& tap, const std::vector<Ad
   requests.push_back(bring_up(tap));
   requests.push_back(add_ingress(device));
   requests.push_back(add_ingress(tap));
+  requests.push_back(delete_filters(device));  // of a TAP that was there before
   return requests;
+}
+
+Result<bool> both_redirected(Netlink& netlink, const Link& device, const Link& tap) {
+  int there = COCOON_TRY(netlink.redirects(device.index, tap.index));
+  int back = COCOON_TRY(netlink.redirects(tap.index, device.index));
+  return there > 0 && back > 0;
 }
 
 Result<void> set_mac(Netlink& netlink, const Link& device, const std::string& mac) {
@@ -253,6 +260,7 @@ Result<void> open_gate(const std::string& device, const std::string& tap) {
   Netlink netlink = COCOON_TRY(Netlink::open());
   Link from = COCOON_TRY(netlink.link(device));
   Link to = COCOON_TRY(netlink.link(tap));
+  if (COCOON_TRY(both_redirected(netlink, from, to))) return {};
   return add_redirects(netlink, from, to);
 }
 
@@ -273,9 +281,7 @@ Result<bool> is_connected(const std::string& device, const std::string& tap) {
   auto from = COCOON_TRY(netlink.find_link(device));
   auto to = COCOON_TRY(netlink.find_link(tap));
   if (!from || !to || to->kind != "tun") return false;
-  int there = COCOON_TRY(netlink.redirects(from->index, to->index));
-  int back = COCOON_TRY(netlink.redirects(to->index, from->index));
-  return there > 0 && back > 0;
+  return both_redirected(netlink, *from, *to);
 }
 
 }  // namespace cocoon::network

@@ -205,7 +205,7 @@ std::vector<Flag> network_flags(CreateFlags& flags) {
       {.name = "publish",
        .short_name = 'p',
        .target = &flags.publish,
-       .help = "[IP:]HOST:GUEST[/udp]: a port of the host that leads to one of the guest",
+       .help = "[IP:]HOST:GUEST[/udp]: a host port that leads to the guest",
        .value_name = "PORTS"},
   };
 }

@@ -55,20 +55,19 @@ Result<void> check_attachment(const Host& host, const Cached& cached) {
 }
 
 Result<void> delete_attachment(const Host& host, const Cached& cached) {
-  auto deleted = [&]() -> Result<void> {
-    Conflist list = COCOON_TRY(parse_conflist(cached.config), "network \"{}\"", cached.network);
-    bool shows_result = compare_versions(list.version, kFirstWithCheck) >= 0;
-    const json previous = shows_result ? cached.result : json(nullptr);
-    for (auto plugin = list.plugins.rbegin(); plugin != list.plugins.rend(); ++plugin) {
-      COCOON_TRY(run_plugin("DEL", host, list, *plugin, cached.attachment, previous));
-    }
-    return {};
-  }();
-  if (deleted) return remove_cache(host, cached);
+  Conflist list = COCOON_TRY(parse_conflist(cached.config), "network \"{}\"", cached.network);
+  bool shows_result = compare_versions(list.version, kFirstWithCheck) >= 0;
+  const json previous = shows_result ? cached.result : json(nullptr);
+  for (auto plugin = list.plugins.rbegin(); plugin != list.plugins.rend(); ++plugin) {
+    COCOON_TRY(run_plugin("DEL", host, list, *plugin, cached.attachment, previous));
+  }
+  return remove_cache(host, cached);
+}
+
+Result<void> count_failed_delete(const Host& host, const Cached& cached) {
   Cached failed = cached;
   ++failed.failed_deletes;
-  ignore(write_cache(host, failed), "the count is for gc's patience only");
-  return deleted;
+  return write_cache(host, failed);
 }
 
 }  // namespace cocoon::network::cni

@@ -21,7 +21,10 @@ Result<AddResult> add_attachment(const Host& host, const Conflist& list,
 Result<void> check_attachment(const Host& host, const Cached& cached);
 
 // Runs DEL through the list as it was at ADD, in reverse, and drops the record. Everything may be
-// gone already, the namespace included. After a failure the record stays, with the failure counted.
+// gone already, the namespace included. After a failure the record stays.
 Result<void> delete_attachment(const Host& host, const Cached& cached);
+
+// Notes in the record that deleting did not work once more: gc's patience has an end.
+Result<void> count_failed_delete(const Host& host, const Cached& cached);
 
 }  // namespace cocoon::network::cni

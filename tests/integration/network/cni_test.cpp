@@ -8,10 +8,11 @@
 #include <fstream>
 
 #include "base/text.h"
+#include "integration/network/netns_fixture.h"
 #include "network/cni/runtime.h"
 #include "network/data_path.h"
 #include "network/netlink.h"
-#include "network/netns_fixture.h"
+#include "sys/spawn.h"
 
 namespace cocoon::network::cni {
 namespace {
@@ -41,9 +42,9 @@ class Plugins : public PrivateHost {
   }
   std::filesystem::path log() const { return dir_->path() / "log"; }
   std::vector<std::string> calls() const {
-    auto text = sys::read_file(log(), 1 << 20);
+    std::string text = sys::read_file(log(), 1 << 20).value_or("");
     std::vector<std::string> out;
-    for (auto line : split(text ? *text : "", '\n')) {
+    for (auto line : split(text, '\n')) {
       if (!line.empty()) out.emplace_back(line);
     }
     return out;
@@ -67,7 +68,7 @@ TEST_F(Plugins, AddGoesForwardAndDelBackward) {
   script("one", kResult);
   script("two", kResult);
   auto list = list_of(R"({"type":"one"},{"type":"two"})");
-  attachment_.args = {{"IP", "10.9.0.5"}};
+  attachment_.args.emplace_back("IP", "10.9.0.5");
   auto result = add_attachment(host_, list, attachment_);
   ASSERT_TRUE(result) << result.error().to_string();
   EXPECT_EQ(result->address->ip, "10.9.0.5");
@@ -77,7 +78,7 @@ TEST_F(Plugins, AddGoesForwardAndDelBackward) {
   EXPECT_TRUE(cached().empty());
   auto log = calls();
   ASSERT_EQ(log.size(), 6U);
-  EXPECT_TRUE(log[0].starts_with("one ADD IP=10.9.0.5 ")) << log[0];
+  EXPECT_TRUE(log[0].starts_with("one ADD IP=10.9.0.5 ")) << fmt::format("{}", fmt::join(log, "|"));
   EXPECT_EQ(log[0].find("prevResult"), std::string::npos) << log[0];
   EXPECT_TRUE(log[1].starts_with("two ADD ")) << log[1];
   EXPECT_NE(log[1].find("prevResult"), std::string::npos) << log[1];
@@ -97,8 +98,9 @@ TEST_F(Plugins, AFailedAddStaysRecordedUntilItIsDeleted) {
       << result.error().to_string();
   ASSERT_EQ(cached().size(), 1U);
   EXPECT_TRUE(cached()[0].result.is_null());
-  // DEL fails as well: it stays, and the failure is counted.
+  // DEL fails as well: it stays, and the failure can be counted.
   EXPECT_FALSE(delete_attachment(host_, cached()[0]));
+  EXPECT_TRUE(count_failed_delete(host_, cached()[0]));
   EXPECT_EQ(cached()[0].failed_deletes, 1);
   script("two", "exit 0");
   EXPECT_TRUE(delete_attachment(host_, cached()[0]));
@@ -151,6 +153,20 @@ TEST_F(Plugins, ACapabilityThatNobodyHasIsRefused) {
   EXPECT_TRUE(calls().empty());
 }
 
+TEST_F(Plugins, TheRealBridgeIsChecked) {
+  if (!find_plugin(host_, "bridge")) GTEST_SKIP() << "no containernetworking-plugins";
+  ASSERT_TRUE(make_netns(owner_));
+  auto list = list_of(R"({"type":"bridge","bridge":"cni7","isGateway":true,
+    "ipam":{"type":"host-local","subnet":"10.97.0.0/24"}})");
+  auto result = add_attachment(host_, list, attachment_);
+  ASSERT_TRUE(result) << result.error().to_string();
+  auto checked = check_attachment(host_, cached()[0]);
+  EXPECT_TRUE(checked) << checked.error().to_string();
+  sh(kVm, "ip link del eth0");
+  EXPECT_FALSE(check_attachment(host_, cached()[0]));
+  EXPECT_TRUE(delete_attachment(host_, cached()[0]));
+}
+
 TEST_F(Plugins, TheRealBridge) {
   if (!find_plugin(host_, "bridge") || !sys::find_program("iptables")) {
     GTEST_SKIP() << "no containernetworking-plugins or iptables";
@@ -167,8 +183,6 @@ TEST_F(Plugins, TheRealBridge) {
   ASSERT_TRUE(result->address);
   EXPECT_EQ(result->address->gateway, "10.88.0.1");
   EXPECT_EQ(result->address->prefix, 16);
-  auto checked = check_attachment(host_, cached()[0]);
-  EXPECT_TRUE(checked) << checked.error().to_string();
   EXPECT_NE(sh("", "iptables -t nat -S").find("8080"), std::string::npos);
   auto deleted = delete_attachment(host_, cached()[0]);
   ASSERT_TRUE(deleted) << deleted.error().to_string();

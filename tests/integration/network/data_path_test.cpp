@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "network/data_path.h"
 
+#include "integration/network/netns_fixture.h"
 #include "network/netlink.h"
-#include "network/netns_fixture.h"
+#include "sys/spawn.h"
 
 namespace cocoon::network::test {
 namespace {
@@ -16,11 +17,19 @@ class DataPath : public PrivateHost {
     PrivateHost::SetUp();
     if (IsSkipped()) return;
     ASSERT_TRUE(make_netns(owner_));
-    sh("", std::string("ip link add host0 mtu 9000 type veth peer name eth0 netns cocoon-") + kVm);
+    sh("", fmt::format("ip link add host0 mtu 9000 type veth peer name eth0 netns cocoon-{}", kVm));
     sh("", "ip link set host0 up");
     sh(kVm, "ip link set eth0 mtu 9000");
     sh(kVm, "ip addr add 10.9.0.2/24 dev eth0");
     sh(kVm, "ip link set eth0 up");
+  }
+  void TearDown() override {
+    // A pair goes with its namespace, but in the kernel's own time.
+    sys::SpawnSpec spec;
+    spec.program = "ip";
+    spec.args = {"link", "del", "host0"};
+    ignore(sys::run_program(std::move(spec), Milliseconds(20'000)), "a test may have deleted it");
+    PrivateHost::TearDown();
   }
   Result<Wired> connect(int pairs = 1, const std::string& mac = "", bool open = true) {
     Result<Wired> wired = fail(ErrorKind::kInternal, "not run");
@@ -41,7 +50,7 @@ class DataPath : public PrivateHost {
     return is;
   }
   std::string filters(const std::string& device) {
-    return sh(kVm, "tc filter show dev " + device + " ingress");
+    return sh(kVm, fmt::format("tc filter show dev {} ingress", device));
   }
 };
 
@@ -80,6 +89,10 @@ TEST_F(DataPath, ConnectingAgainReplacesTheTap) {
   ASSERT_TRUE(connect(2));
   ASSERT_TRUE(connect(1));
   EXPECT_EQ(sh(kVm, "ip -d link show tap0").find("multi_queue"), std::string::npos);
+  EXPECT_TRUE(connected());
+  sh(kVm, "ip link del tap0");
+  EXPECT_FALSE(connected());
+  ASSERT_TRUE(connect(1));
   EXPECT_TRUE(connected());
 }
 

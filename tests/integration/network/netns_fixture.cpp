@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "network/netns_fixture.h"
+#include "integration/network/netns_fixture.h"
 
 #include <sched.h>
 #include <sys/mount.h>

@@ -5,9 +5,9 @@
 
 #include <fstream>
 
+#include "integration/network/netns_fixture.h"
 #include "network/bridge.h"
 #include "network/netlink.h"
-#include "network/netns_fixture.h"
 
 namespace cocoon::network::test {
 namespace {
@@ -45,7 +45,7 @@ TEST_F(PrivateHost, AFileWithoutANamespaceIsNone) {
   ASSERT_TRUE(make_netns(owner_));
   EXPECT_TRUE(is_netns(netns_path(kVm)));
   // Unmounted by somebody else: the file is left, and goes.
-  sh("", "umount " + netns_path(kVm).native());
+  sh("", fmt::format("umount {}", netns_path(kVm).native()));
   EXPECT_FALSE(is_netns(netns_path(kVm)));
   EXPECT_TRUE(remove_netns(owner_));
   EXPECT_FALSE(sys::exists(netns_path(kVm)));
@@ -63,11 +63,11 @@ TEST_F(PrivateHost, AnotherEnginesNamespaceIsNeverTouched) {
 }
 
 TEST_F(PrivateHost, ANamespaceWithoutAClaimIsNeverTouched) {
-  sh("", std::string("ip netns add cocoon-") + kVm);
+  sh("", fmt::format("ip netns add cocoon-{}", kVm));
   EXPECT_TRUE(claimed_netns(owner_.install_id)->empty());
   EXPECT_TRUE(remove_netns(owner_));
   EXPECT_TRUE(is_netns(netns_path(kVm)));
-  sh("", std::string("ip netns del cocoon-") + kVm);
+  sh("", fmt::format("ip netns del cocoon-{}", kVm));
 }
 
 TEST_F(PrivateHost, BridgePort) {
@@ -77,7 +77,7 @@ TEST_F(PrivateHost, BridgePort) {
   auto added = add_port(owner_, "br7", 0, mac, netns_path(kVm));
   ASSERT_TRUE(added) << added.error().to_string();
   std::string port = port_name(kVm, 0);
-  std::string host = sh("", "ip -d link show " + port);
+  std::string host = sh("", fmt::format("ip -d link show {}", port));
   EXPECT_NE(host.find("master br7"), std::string::npos) << host;
   EXPECT_NE(host.find("mtu 9000"), std::string::npos) << host;
   EXPECT_NE(host.find("addrgenmode none"), std::string::npos) << host;

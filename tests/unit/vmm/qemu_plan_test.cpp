@@ -164,7 +164,7 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         DamageCase{"Null", [](Json& j) { j = nullptr; }},
         DamageCase{"OtherBackend", [](Json& j) { j["backend"] = "firecracker"; }},
-        DamageCase{"OtherFormat", [](Json& j) { j["format"] = 2; }},
+        DamageCase{"OtherFormat", [](Json& j) { j["format"] = 3; }},
         DamageCase{"NoVersion", [](Json& j) { j.erase("machine_major"); }},
         DamageCase{"CpuWithOptions", [](Json& j) { j["cpu_tcg"] = "max,pmu=on"; }},
         DamageCase{"TextForMemory", [](Json& j) { j["memory"] = "512M"; }},
