@@ -22,6 +22,7 @@ Program cocoon_program(const HelperBodies& bodies) {
               vm_list_command(),
               vm_inspect_command(),
               vm_status_command(),
+              vm_exec_command(),
               vm_console_command(),
               vm_logs_command(),
               image_import_command(bodies.image_import),

@@ -9,6 +9,7 @@ namespace cocoon::cli {
 Command vm_console_command();
 Command vm_create_command();
 Command vm_debug_command();
+Command vm_exec_command();
 Command vm_inspect_command();
 Command vm_list_command();
 Command vm_logs_command();
