@@ -43,8 +43,9 @@ void Client::take_line(std::string_view line, std::string& link) {
     if (line != kConnect) return drop();
     stage_ = Stage::kAsked;
   } else if (stage_ == Stage::kOpen && line.starts_with('{') && line.size() > 2) {
+    if (session_ == 0) session_ = ++last_session_;
     const std::size_t before = link.size();
-    agent_wire::append_mux_line(link, id_, line);
+    agent_wire::append_mux_line(link, session_, line);
     outstanding_ += link.size() - before;
   } else {
     drop();
@@ -54,7 +55,7 @@ void Client::take_line(std::string_view line, std::string& link) {
 void Client::open_if_asked() {
   if (stage_ != Stage::kAsked) return;
   stage_ = Stage::kOpen;
-  out_ += "OK " + std::to_string(id_) + "\n";
+  out_ += "OK 1024\n";
 }
 
 bool Client::deliver(std::string_view rest) {
@@ -65,7 +66,7 @@ bool Client::deliver(std::string_view rest) {
   out_ += '\n';
   // As the guest counts: with the prefix that the link's lines have.
   taken_ +=
-      rest.size() + 2 + std::string_view(R"("session":,)").size() + std::to_string(id_).size();
+      rest.size() + 2 + std::string_view(R"("session":,)").size() + std::to_string(session_).size();
   return true;
 }
 
@@ -87,8 +88,9 @@ void Client::take_window(std::int64_t bytes) {
 }
 
 void Client::report(std::string& link) {
-  if (taken_ < agent_wire::kWindowStep || out_.size() - sent_ >= agent_wire::kWindowBytes / 2) return;
-  agent_wire::append_window(link, id_, taken_);
+  if (taken_ < agent_wire::kWindowStep || out_.size() - sent_ >= agent_wire::kWindowBytes / 2)
+    return;
+  agent_wire::append_window(link, session_, taken_);
   taken_ = 0;
 }
 

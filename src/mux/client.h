@@ -16,10 +16,13 @@ namespace cocoon::mux {
 
 class Client {
  public:
-  Client(UniqueFd fd, std::int64_t id) : fd_(std::move(fd)), id_(id) {}
+  /// `last_session` is the number of the youngest session of the link.
+  Client(UniqueFd fd, std::int64_t& last_session)
+      : fd_(std::move(fd)), last_session_(last_session) {}
 
   int fd() const { return fd_.get(); }
-  std::int64_t id() const { return id_; }
+  /// The number on the link; 0 before the first frame, so that numbers rise with the frames.
+  std::int64_t session() const { return session_; }
   bool gone() const { return gone_; }
   bool is_open() const { return stage_ == Stage::kOpen; }
 
@@ -47,7 +50,8 @@ class Client {
   void take_line(std::string_view line, std::string& link);
 
   UniqueFd fd_;
-  std::int64_t id_;
+  std::int64_t& last_session_;
+  std::int64_t session_ = 0;
   Stage stage_ = Stage::kHandshake;
   bool gone_ = false;
   agent_wire::LineReader reader_;

@@ -56,7 +56,7 @@ void Mux::poll_once() {
   set.push_back({.fd = room ? listener_.get() : -1, .events = POLLIN, .revents = 0});
   const short wanted = static_cast<short>(sent_ < out_.size() ? POLLIN | POLLOUT : POLLIN);
   set.push_back({.fd = link_.get(), .events = wanted, .revents = 0});
-  for (const auto& [id, client] : clients_)
+  for (const auto& client : clients_)
     set.push_back(
         {.fd = client->fd(), .events = client->events(ready_, link_has_room()), .revents = 0});
 
@@ -65,7 +65,7 @@ void Mux::poll_once() {
   if (happened == 0 && timeout() == 0) over_ = true;
 
   std::size_t at = 2;
-  for (const auto& [id, client] : clients_) {
+  for (const auto& client : clients_) {
     const short got = set[at++].revents;
     if ((got & POLLIN) != 0) client->read(out_);
     if ((got & (POLLHUP | POLLERR | POLLRDHUP)) != 0 && (got & POLLIN) == 0) client->drop();
@@ -80,8 +80,7 @@ void Mux::accept_clients() {
   while (clients_.size() < kMaxClients) {
     UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd) return;
-    const std::int64_t id = ++last_id_;
-    clients_.emplace(id, std::make_unique<Client>(std::move(fd), id));
+    clients_.push_back(std::make_unique<Client>(std::move(fd), last_session_));
   }
 }
 
@@ -111,20 +110,26 @@ void Mux::take_line(std::string_view line) {
     if (parsed.kind == Kind::kReset && parsed.token == token_) ready_ = true;
     return;
   }
-  const auto found = clients_.find(parsed.session);
-  if (found == clients_.end()) return;
-  if (parsed.kind == Kind::kWindow) found->second->take_window(parsed.bytes);
-  if (parsed.kind == Kind::kSession && !found->second->deliver(parsed.rest)) over_ = true;
+  Client* client = parsed.session > 0 ? find(parsed.session) : nullptr;
+  if (client == nullptr) return;
+  if (parsed.kind == Kind::kWindow) client->take_window(parsed.bytes);
+  if (parsed.kind == Kind::kSession && !client->deliver(parsed.rest)) over_ = true;
+}
+
+Client* Mux::find(std::int64_t session) const {
+  for (const auto& client : clients_)
+    if (client->session() == session) return client.get();
+  return nullptr;
 }
 
 void Mux::drop_open_clients() {
-  for (auto& [id, client] : clients_)
+  for (const auto& client : clients_)
     if (client->is_open()) client->drop();
 }
 
 void Mux::collect() {
   for (auto at = clients_.begin(); at != clients_.end();) {
-    Client& client = *at->second;
+    Client& client = **at;
     if (ready_ && !client.gone()) client.open_if_asked();
     if (!client.gone()) client.write();
     if (!client.gone()) {
@@ -132,7 +137,7 @@ void Mux::collect() {
       ++at;
       continue;
     }
-    if (ready_ && client.is_open()) agent_wire::append_close(out_, client.id());
+    if (ready_ && client.session() > 0) agent_wire::append_close(out_, client.session());
     at = clients_.erase(at);
     if (clients_.empty()) idle_since_ = Clock::now();
   }

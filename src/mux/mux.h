@@ -5,7 +5,6 @@
 #pragma once
 
 #include <chrono>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -37,6 +36,7 @@ class Mux {
   void write_link();
   void take_line(std::string_view line);
   void begin_reset();
+  Client* find(std::int64_t session) const;
   void drop_open_clients();
   void collect();
   bool link_has_room() const { return out_.size() - sent_ < kLinkLimit; }
@@ -53,8 +53,8 @@ class Mux {
   std::string token_;   // of the reset that is waited for
   bool ready_ = false;  // the agent has answered it
   bool over_ = false;
-  std::int64_t last_id_ = 0;
-  std::map<std::int64_t, std::unique_ptr<Client>> clients_;
+  std::int64_t last_session_ = 0;
+  std::vector<std::unique_ptr<Client>> clients_;
   Clock::time_point idle_since_ = Clock::now();
 };
 
