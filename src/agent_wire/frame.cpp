@@ -54,6 +54,7 @@ bool read_value(JsonReader& reader, std::string_view key, Frame& frame) {
   if (key == "code") return reader.read(frame.code);
   if (key == "path") return reader.read(frame.path);
   if (key == "follow") return reader.read(frame.follow);
+  if (key == "directory") return reader.read(frame.directory);
   if (key == "reboot") return reader.read(frame.reboot);
   if (key == "version") return reader.read(frame.version);
   if (key == "phase") return reader.read(frame.phase);
@@ -95,6 +96,7 @@ std::string render_frame(const Frame& frame) {
   object.number("code", frame.code);
   object.text("path", frame.path);
   object.flag("follow", frame.follow);
+  object.flag("directory", frame.directory);
   object.flag("reboot", frame.reboot);
   object.text("version", frame.version);
   object.text("phase", frame.phase);

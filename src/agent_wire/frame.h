@@ -68,6 +68,7 @@ struct Frame {
   std::int64_t code = 0;    // in "error": 126, 127 as exit codes of a shell
   std::string path;
   bool follow = false;             // tar_read: the symlink's target at the top
+  bool directory = false;          // tar_write: path has to be an existing directory
   bool reboot = false;             // shutdown
   std::string version;             // info
   std::string phase;               // info: entrypoint, init

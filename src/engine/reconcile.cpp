@@ -3,6 +3,7 @@
 
 #include <thread>
 
+#include "agent/mux_start.h"
 #include "engine/locks.h"
 #include "engine/shim_control.h"
 #include "engine/uids.h"
@@ -133,7 +134,9 @@ Result<void> end_recorded_vmm(const Ports& ports, const model::Vm& vm) {
     COCOON_TRY(sys::terminate(vmm_ref(*process), Milliseconds(0)));
     sys::side_effect("end VMM");
   }
-  return wait_shim_end(dir, Milliseconds(5'000));
+  COCOON_TRY(wait_shim_end(dir, Milliseconds(5'000)));
+  agent::wait_mux_end(dir, Milliseconds(1'000));
+  return {};
 }
 
 Result<void> kill_during_stop(Ports& ports, const std::string& id) {

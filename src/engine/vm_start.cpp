@@ -171,13 +171,14 @@ Result<vmm::AccelChoice> choose_accel(Ports& ports, const model::Vm& vm) {
   return choice;
 }
 
-Result<model::Vm> start_vm(Ports& ports, const std::string& id) {
+Result<model::Vm> start_vm(Ports& ports, const std::string& id, const StartOptions& options) {
   auto lock = COCOON_TRY(lock_vm(ports, id, "start"));
   model::Vm before = COCOON_TRY(settle_locked(ports, id));
   if (before.state == model::VmState::kRunning) return before;
   auto backend = COCOON_TRY(vmm::make_backend(before.hypervisor, ports.config));
   model::Vm vm = before;
   vm.op = op_of("start");
+  vm.run.attach = options.attach;
   COCOON_TRY(store_vm(ports, vm), "start vm \"{}\"", vm.config.name);
   auto up = run_or_undo(ports, *backend, vm);
   if (up) return vm;
