@@ -15,7 +15,6 @@ namespace {
 
 namespace type = agent_wire::type;
 
-constexpr Milliseconds kSilence{120'000};
 constexpr std::size_t kMaxQueued = std::size_t{512} << 10;
 constexpr std::size_t kMaxData = std::size_t{1} << 20;
 constexpr std::size_t kMaxRemarks = 1000;
@@ -57,13 +56,12 @@ Result<void> Transfer::pump(bool may_wait) {
   COCOON_TRY(session_.flush());
   short wanted = static_cast<short>(session_.pending() > 0 ? POLLIN | POLLOUT : POLLIN);
   std::array<pollfd, 2> set{pollfd{session_.fd(), wanted, 0}, pollfd{sys::cancel_fd(), POLLIN, 0}};
-  int limit = may_wait ? static_cast<int>(kSilence.count()) : 0;
+  int limit = may_wait ? static_cast<int>(silence_.count()) : 0;
   int happened = poll(set.data(), set.size(), limit);
   if (happened < 0 && errno != EINTR) return fail_errno("wait for the agent");
   COCOON_TRY(sys::check_cancelled());
   if (happened == 0 && may_wait) {
-    return fail(ErrorKind::kTimeout, "the guest's agent was silent for {} s",
-                kSilence.count() / 1000);
+    return fail(ErrorKind::kTimeout, "the guest's agent was silent for {} ms", silence_.count());
   }
   if ((set[0].revents & (POLLIN | POLLHUP | POLLERR)) == 0) return {};
   COCOON_TRY(session_.fill());

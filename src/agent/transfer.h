@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "agent/session.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "tree_copy/tar.h"
 
@@ -18,7 +19,8 @@ namespace cocoon::agent {
 class Transfer : public tree_copy::ByteSource, public tree_copy::ByteSink {
  public:
   using Remark = std::function<void(std::string_view)>;
-  Transfer(Session& session, Remark remark) : session_(session), remark_(std::move(remark)) {}
+  Transfer(Session& session, Remark remark, Milliseconds silence = Milliseconds(120'000))
+      : session_(session), remark_(std::move(remark)), silence_(silence) {}
 
   // Bytes of the guest's archive. False at its end, and on an error, which finish() returns.
   bool read(char* to, std::size_t size) override;
@@ -38,6 +40,7 @@ class Transfer : public tree_copy::ByteSource, public tree_copy::ByteSink {
 
   Session& session_;
   Remark remark_;
+  Milliseconds silence_;  // how long a guest may do nothing
   std::string data_;
   std::size_t taken_ = 0;
   std::string line_;

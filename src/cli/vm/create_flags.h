@@ -20,6 +20,7 @@ struct CreateFlags {
   std::vector<std::string> data_disks;
   std::vector<std::string> ssh_key_files;
   std::string user_data_file;
+  bool agent = true;
   // Parts of the original's command line that need what is not built yet.
   std::string network;
   std::string bridge;

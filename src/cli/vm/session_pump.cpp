@@ -21,8 +21,6 @@ namespace {
 namespace type = agent_wire::type;
 using agent_wire::Frame;
 
-// From the first frame to "started".
-constexpr Milliseconds kStartLimit{60'000};
 // After an interruption, until the connection is dropped and the program killed with it.
 constexpr Milliseconds kFarewell{2'000};
 constexpr std::size_t kMaxQueued = std::size_t{256} << 10;
@@ -74,7 +72,7 @@ class Pump {
   bool started_ = false;
   std::optional<int> code_;
   std::optional<Deadline> farewell_;
-  Deadline start_ = deadline_in(kStartLimit);
+  Deadline start_ = deadline_in(options_.start_limit);
 };
 
 Result<void> Pump::take_frame(const Frame& frame) {
@@ -141,8 +139,8 @@ Milliseconds Pump::wait_time() const {
 Result<void> Pump::check_deadlines() const {
   if (farewell_ && time_left(*farewell_).count() == 0) return sys::check_cancelled();
   if (!started_ && !farewell_ && time_left(start_).count() == 0) {
-    return fail(ErrorKind::kTimeout, "the guest's agent did not start the program within {} s",
-                kStartLimit.count() / 1000);
+    return fail(ErrorKind::kTimeout, "the guest's agent did not start the program within {} ms",
+                options_.start_limit.count());
   }
   return {};
 }

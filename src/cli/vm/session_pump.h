@@ -3,13 +3,15 @@
 #pragma once
 
 #include "agent/session.h"
+#include "base/clock.h"
 #include "cli/output.h"
 
 namespace cocoon::cli {
 
 struct PumpOptions {
-  bool input = false;     // standard input goes to the program; else it has none
-  bool terminal = false;  // the program has one
+  bool input = false;                // standard input goes to the program; else it has none
+  bool terminal = false;             // the program has one
+  Milliseconds start_limit{60'000};  // from the first frame to "started"
 };
 
 // Checks what the options need of our own streams: -it wants a terminal.

@@ -98,10 +98,12 @@ void Agent::add_all() {
 }
 
 void Agent::step_all() {
+  // First, because at a shutdown the programs of sessions get the same signal: their end is not
+  // what the host should hear of.
+  if (set_.got(polled_signals_) != 0) take_signals();
   for (auto& link : streams_) link->step(set_);
   if (serial_) serial_->step(set_);
   if (set_.got(polled_listener_) != 0) accept_hosts();
-  if (set_.got(polled_signals_) != 0) take_signals();
   std::erase_if(streams_, [](const auto& link) { return link->done(); });
 }
 
