@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "agent_wire/mux_line.h"
+#include "base/clock.h"
 #include "integration/agent/peer.h"
 
 namespace cocoon::agent::test {
