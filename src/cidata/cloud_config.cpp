@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "cidata/guest_agent.h"
 #include "cidata/network_config.h"
 #include "cidata/ssh_keys.h"
 #include "cidata/yaml_scalar.h"
@@ -156,6 +157,10 @@ Result<CloudConfig> render_cloud_config(const SeedValues& values) {
   config.document += COCOON_TRY(render_mounts(values.mounts));
   std::string units = COCOON_TRY(render_network_units(values.nics, values.dns));
   if (!units.empty()) config.document += "write_files:\n" + units;
+  if (!values.agent_program.empty()) {
+    config.document += "bootcmd:\n  - [sh, -c, " +
+                       COCOON_TRY(yaml_quoted(render_agent_install()), "agent") + "]\n";
+  }
   return config;
 }
 

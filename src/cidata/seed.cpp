@@ -3,6 +3,7 @@
 
 #include "cidata/cloud_config.h"
 #include "cidata/fat_image.h"
+#include "cidata/guest_agent.h"
 #include "cidata/network_config.h"
 #include "cidata/user_data.h"
 #include "cidata/yaml_scalar.h"
@@ -56,6 +57,10 @@ Result<std::string> render_seed(const SeedValues& values) {
                                 {"user-data", std::move(documents.user_data)}};
   if (documents.network_config) {
     files.push_back({"network-config", *std::move(documents.network_config)});
+  }
+  if (!values.agent_program.empty()) {
+    files.push_back({kAgentFile, values.agent_program});
+    files.push_back({kAgentUnitFile, render_agent_unit()});
   }
   FatVolume volume{std::string(kLabel), volume_serial(values.instance_id), 0};
   volume.size = COCOON_TRY(fat_size_for(files), "make the NoCloud disk");

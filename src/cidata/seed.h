@@ -42,6 +42,7 @@ struct SeedValues {
   std::vector<SeedMount> mounts;
   std::vector<SeedNic> nics;     // order = index
   std::vector<std::string> dns;  // addresses of name servers, for NICs with an address
+  std::string agent_program;     // our guest program, to be installed as agent; empty: none is
 };
 
 // The rows for a VM's disks: the data disks that have a mount point and a file system, in order.
@@ -62,9 +63,13 @@ struct Documents {
 // disk has them from its source (spec 05 §3.3).
 Result<Documents> render_documents(const SeedValues& values);
 
-// The documents as a FAT12 volume with the label CIDATA, by which cloud-init finds it: 1 MiB, or
-// the next size that holds them (fat_image.h). The volume's serial is a hash of the instance id, so
-// that it is as stable as the rest. kInvalid as above.
+// Where the agent lies on the volume, and its systemd unit (guest_agent.h).
+inline constexpr const char* kAgentFile = "cocoon-guest-agent";
+inline constexpr const char* kAgentUnitFile = "cocoon-guest-agent.service";
+
+// The documents, and the agent if there is to be one, as a FAT12 volume with the label CIDATA, by
+// which cloud-init finds it: 1 MiB, or the next size that holds them (fat_image.h). The volume's
+// serial is a hash of the instance id, so that it is as stable as the rest. kInvalid as above.
 Result<std::string> render_seed(const SeedValues& values);
 
 }  // namespace cocoon::cidata

@@ -67,6 +67,9 @@ struct Command {
   Names names = Names::kNothing;
   bool in_helper = false;  // the body is in cocoon-image (design decision 9)
   bool hidden = false;
+  // The exit code of every failure of ours but an interruption, where 1 to 124 are the guest
+  // program's (design §11); 0: the code says what kind of failure it was.
+  int failure_code = 0;
   std::shared_ptr<void> targets = {};  // what `flags` point to, where `run` does not hold it
   // A rule of its own about the flags, asked after the parse; may be empty.
   std::function<Result<void>()> check = {};

@@ -61,7 +61,11 @@ Result<int> run_command(const Program& program, const Command& command, const Ar
   }
   apply_log_settings(settings);
   App app(program, std::move(settings), output);
-  return command.run(app, arguments);
+  auto result = command.run(app, arguments);
+  if (result || command.failure_code == 0) return result;
+  if (result.error().kind == ErrorKind::kInterrupted) return result;
+  if (!output.reader_gone()) output.error(result.error());
+  return command.failure_code;
 }
 
 Result<int> dispatch(const Program& program, const std::vector<std::string>& words,

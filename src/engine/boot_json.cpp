@@ -97,6 +97,8 @@ std::string render_boot_json(const model::Vm& vm, const std::string& modules_ver
                 {"env", vm.run.env},
                 {"workdir", vm.run.workdir},
                 {"user", vm.run.user}};
+  // Only when it is so: guest programs of older kernel objects do not know the key.
+  if (vm.run.attach) out["run"]["attach"] = true;
   return out.dump();
 }
 

@@ -44,6 +44,7 @@ struct CreateRequest {
   std::string guest_password = "cocoon";
   std::vector<std::string> ssh_keys;     // lines of authorized_keys(5)
   std::optional<std::string> user_data;  // the user's own, merged with ours
+  bool no_agent = false;                 // do not install our agent through the NoCloud disk
   bool windows = false;
 };
 

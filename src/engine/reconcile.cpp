@@ -3,6 +3,7 @@
 
 #include <thread>
 
+#include "agent/mux_start.h"
 #include "base/log.h"
 #include "engine/locks.h"
 #include "engine/shim_control.h"
@@ -140,7 +141,9 @@ Result<void> end_recorded_vmm(const Ports& ports, const model::Vm& vm) {
     sys::side_effect("end VMM");
   }
   COCOON_TRY(stop_user_network(ports, vm));
-  return wait_shim_end(dir, Milliseconds(5'000));
+  COCOON_TRY(wait_shim_end(dir, Milliseconds(5'000)));
+  agent::wait_mux_end(dir, Milliseconds(1'000));
+  return {};
 }
 
 Result<void> kill_during_stop(Ports& ports, const std::string& id) {

@@ -6,6 +6,7 @@
 #include "cidata/seed.h"
 #include "engine/vm_view.h"
 #include "sys/files.h"
+#include "sys/spawn.h"
 
 namespace cocoon::engine {
 
@@ -16,6 +17,13 @@ const model::Disk* seed_disk(const model::Vm& vm) {
     return one.role == model::DiskRole::kCidata;
   });
   return disk == vm.disks.end() ? nullptr : &*disk;
+}
+
+// Our guest program, which is an agent too.
+Result<std::string> agent_program() {
+  constexpr std::size_t kLimit = std::size_t{4} << 20;
+  std::string path = COCOON_TRY(sys::libexec_dir()) + "/cocoon-guest";
+  return COCOON_TRY(sys::read_file(path, kLimit), "read the guest's agent (--no-agent: without)");
 }
 
 }  // namespace
@@ -45,6 +53,7 @@ Result<std::optional<std::string>> render_seed_disk(const Ports& ports, const mo
     values.nics.push_back(std::move(one));
   }
   if (!vm.nics.empty() && !vm.nics.front().dns.empty()) values.dns = vm.nics.front().dns;
+  if (!request.no_agent) values.agent_program = COCOON_TRY(agent_program());
   return std::optional<std::string>(COCOON_TRY(cidata::render_seed(values), "NoCloud disk"));
 }
 

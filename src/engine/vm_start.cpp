@@ -168,7 +168,7 @@ void record_failure(Ports& ports, model::Vm before, const Error& error) {
 
 }  // namespace
 
-Result<model::Vm> start_vm(Ports& ports, const std::string& id) {
+Result<model::Vm> start_vm(Ports& ports, const std::string& id, const StartOptions& options) {
   auto lock = COCOON_TRY(lock_vm(ports, id, "start"));
   model::Vm before = COCOON_TRY(settle_locked(ports, id));
   if (before.state == model::VmState::kRunning) return before;
@@ -178,6 +178,7 @@ Result<model::Vm> start_vm(Ports& ports, const std::string& id) {
       COCOON_TRY(choose_accel(ports, *backend, before), "start vm \"{}\"", before.config.name);
   model::Vm vm = before;
   vm.op = op_of("start");
+  vm.run.attach = options.attach;
   COCOON_TRY(store_vm(ports, vm), "start vm \"{}\"", vm.config.name);
   auto up = run_or_undo(ports, *backend, choice, vm, lock.fd());
   if (up) return vm;

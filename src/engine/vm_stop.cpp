@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/vm_stop.h"
 
+#include "engine/agent_stop.h"
 #include "engine/locks.h"
 #include "engine/reconcile.h"
 #include "engine/vm_view.h"
@@ -43,6 +44,9 @@ Result<void> end_vmm(Ports& ports, const model::Vm& vm, const StopOptions& optio
   if (!options.force) {
     auto timeout =
         options.timeout.value_or(std::chrono::seconds(ports.config.stop_timeout_seconds));
+    // A guest of the boot kit need not listen to a power button, or have one. The backend's way
+    // follows all the same: it waits for the end, and asks guests without an agent.
+    if (vm.boot.boot_kit) COCOON_TRY(ask_agent_to_stop(ports, vm));
     auto asked = backend->ask_guest_to_stop(running, deadline_in(timeout));
     if (!asked && asked.error().kind == ErrorKind::kInterrupted) return pass(asked.error());
     ignore(asked, "the VMM is told next");

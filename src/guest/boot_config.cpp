@@ -111,6 +111,14 @@ class Object {
     return number(key, max);
   }
 
+  /// An absent flag is false.
+  Result<bool> flag(const char* key) {
+    const Json* value = find(key);
+    if (value == nullptr) return false;
+    if (!value->is_boolean()) return fail(kWhat, place(key) + ": expected true or false");
+    return value->get<bool>();
+  }
+
   /// An absent array is empty.
   Result<const Json*> array(const char* key, std::size_t limit) {
     static const Json empty = Json::array();
@@ -289,6 +297,7 @@ Result<RunSpec> read_run(Object& root) {
   run.env = COCOON_GUEST_TRY(object.texts("env", kMaxStrings));
   run.workdir = COCOON_GUEST_TRY(object.text_or_empty("workdir", kMaxPath));
   run.user = COCOON_GUEST_TRY(object.text_or_empty("user", 256));
+  run.attach = COCOON_GUEST_TRY(object.flag("attach"));
   COCOON_GUEST_TRY(object.finish());
   if (run.mode == RunMode::kExec && run.argv.empty())
     return fail(kWhat, "run.argv: nothing to run");

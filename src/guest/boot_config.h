@@ -60,6 +60,7 @@ struct RunSpec {
   std::vector<std::string> env;   // KEY=VALUE
   std::string workdir;            // empty: /
   std::string user;               // empty: root; name, uid, name:group, uid:gid, ...
+  bool attach = false;            // kExec: wait until the host attaches to it through the agent
 };
 
 struct NicRoute {

@@ -6,6 +6,8 @@
 #include <sys/reboot.h>
 #include <sys/stat.h>
 
+#include "guest/agent/agent.h"
+#include "guest/agent_main.h"
 #include "guest/boot_config.h"
 #include "guest/console.h"
 #include "guest/disks.h"
@@ -41,6 +43,7 @@ struct Vm {
   Console console;
   Ending ending;
   Roots roots;
+  char* argv0 = nullptr;  // main()'s, for the agent to write to
 };
 
 Result<BootConfig> load_config(Vm& vm) {
@@ -89,6 +92,19 @@ Result<void> enter_root(const BootConfig& config, Vm& vm) {
   return switch_root(root, vm.roots.initramfs);
 }
 
+/// The agent of this VM. With `attach` it runs the VM's own program, once the host asks for it.
+Result<pid_t> launch_agent(const BootConfig& config, Vm& vm) {
+  AgentConfig agent;
+  agent.env = config.run.env;
+  agent.hostname = config.hostname;
+  agent.end_with_pid_1 = config.run.mode == RunMode::kExec;
+  agent.phase = agent.end_with_pid_1 ? "entrypoint" : "init";
+  if (config.run.attach) agent.attach = config.run;
+  auto started = start_agent(std::move(agent), vm.argv0);
+  if (!started) vm.console.say(started.error().text());
+  return started;
+}
+
 /// The exit code of the VM; does not return if the image's init takes over.
 Result<int> boot_and_run(Vm& vm) {
   auto loaded = load_config(vm);
@@ -99,6 +115,7 @@ Result<int> boot_and_run(Vm& vm) {
   const Program program =
       COCOON_GUEST_TRY(prepare_program(config.run, config.hostname, *vm.roots.root));
   if (config.run.mode == RunMode::kInit) {
+    (void)launch_agent(config, vm);
     watchdog.stop();
     return tl::make_unexpected(become_program(program));
   }
@@ -106,17 +123,24 @@ Result<int> boot_and_run(Vm& vm) {
   PowerButton button("/dev/input");
   // Ctrl-Alt-Del, the only request to stop that Firecracker can send, becomes SIGINT to PID 1.
   ::reboot(RB_DISABLE_CAD);
+  if (config.run.attach) {
+    const pid_t agent = COCOON_GUEST_TRY(launch_agent(config, vm));
+    watchdog.stop();
+    return supervise(agent, button, Patience());
+  }
   const pid_t entrypoint = COCOON_GUEST_TRY(start_program(program));
+  (void)launch_agent(config, vm);
   watchdog.stop();
   return supervise(entrypoint, button, Patience());
 }
 
-[[noreturn]] void run_as_pid_1() {
+[[noreturn]] void run_as_pid_1(char* argv0) {
   ::umask(022);
   block_signals();
   const auto mounted = mount_kernel_filesystems();
   attach_standard_streams();  // so that nothing of ours lands on 0 to 2
   Vm vm;
+  vm.argv0 = argv0;
   vm.roots.initramfs = UniqueFd(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   vm.console.connect(kConsole);
   arm_crash_guard(vm.ending, vm.console.fd());
@@ -134,11 +158,13 @@ Result<int> boot_and_run(Vm& vm) {
 }  // namespace
 }  // namespace cocoon::guest
 
-int main() {
+int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "agent")
+    return cocoon::guest::agent_main(argc, argv);
   if (::getpid() != 1) {
-    constexpr std::string_view kRefusal = "cocoon-guest runs as PID 1 of a VM only\n";
+    constexpr std::string_view kRefusal = "cocoon-guest runs as PID 1 of a VM, or as its agent\n";
     (void)cocoon::guest::write_all(STDERR_FILENO, kRefusal);
     return 1;
   }
-  cocoon::guest::run_as_pid_1();
+  cocoon::guest::run_as_pid_1(argc > 0 ? argv[0] : nullptr);
 }

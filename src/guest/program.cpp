@@ -14,13 +14,6 @@ namespace {
 constexpr std::size_t kAccountFileLimit = 4 * 1024 * 1024;
 constexpr const char* kInit = "/sbin/init";
 
-/// What a child that could not become the program tells its parent.
-struct StartFailure {
-  enum class Step { kTerminal, kUser, kWorkdir, kExec };
-  Step step = Step::kExec;
-  int error = 0;
-};
-
 std::string step_name(StartFailure::Step step, const Program& program) {
   switch (step) {
     case StartFailure::Step::kTerminal:
@@ -33,15 +26,6 @@ std::string step_name(StartFailure::Step step, const Program& program) {
       break;
   }
   return "exec \"" + program.argv.front() + "\"";
-}
-
-Failure to_failure(const StartFailure& failure, const Program& program) {
-  int code = kExitBootFailed;
-  if (failure.step == StartFailure::Step::kExec) {
-    const bool absent = failure.error == ENOENT || failure.error == ENOTDIR;
-    code = absent ? kExitNotFound : kExitNotExecutable;
-  }
-  return Failure{step_name(failure.step, program), errno_text(failure.error), code};
 }
 
 std::vector<char*> pointers(const std::vector<std::string>& texts) {
@@ -65,15 +49,6 @@ int exec_any(const Program& program) {
     if (result != EACCES) break;
   }
   return result;
-}
-
-void clean_signals() {
-  struct sigaction standard {};
-  standard.sa_handler = SIG_DFL;
-  for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &standard, nullptr);
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
 /// The kernel gives PID 1 4096 descriptors at most: too few for many servers. These are systemd's
@@ -100,14 +75,9 @@ bool become_user(const Credentials& user) {
 StartFailure run_child(const Program& program) {
   using Step = StartFailure::Step;
   if (!enter_foreground()) return {Step::kTerminal, errno};
-  // Before the rights are dropped: docker too enters directories that the user could not.
-  if (::fchdir(program.workdir.get()) != 0) return {Step::kWorkdir, errno};
   // The streams must stay usable through /dev/stdout, which opens the console anew.
   (void)!::fchown(STDIN_FILENO, program.credentials.uid, static_cast<gid_t>(-1));
-  raise_limits();
-  if (!become_user(program.credentials)) return {Step::kUser, errno};
-  clean_signals();
-  return {Step::kExec, exec_any(program)};
+  return exec_program(program);
 }
 
 std::string account_file(const RootDir& root, const char* path) {
@@ -117,6 +87,34 @@ std::string account_file(const RootDir& root, const char* path) {
 }
 
 }  // namespace
+
+Failure to_failure(const StartFailure& failure, const Program& program) {
+  int code = kExitBootFailed;
+  if (failure.step == StartFailure::Step::kExec) {
+    const bool absent = failure.error == ENOENT || failure.error == ENOTDIR;
+    code = absent ? kExitNotFound : kExitNotExecutable;
+  }
+  return Failure{step_name(failure.step, program), errno_text(failure.error), code};
+}
+
+void clean_signals() {
+  struct sigaction standard {};
+  standard.sa_handler = SIG_DFL;
+  for (int signal = 1; signal < NSIG; ++signal) ::sigaction(signal, &standard, nullptr);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+StartFailure exec_program(const Program& program) {
+  using Step = StartFailure::Step;
+  // Before the rights are dropped: docker too enters directories that the user could not.
+  if (::fchdir(program.workdir.get()) != 0) return {Step::kWorkdir, errno};
+  raise_limits();
+  if (!become_user(program.credentials)) return {Step::kUser, errno};
+  clean_signals();
+  return {Step::kExec, exec_any(program)};
+}
 
 Result<Program> prepare_program(const RunSpec& run, const std::string& hostname,
                                 const RootDir& root) {

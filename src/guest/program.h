@@ -46,4 +46,22 @@ Result<pid_t> start_program(const Program& program);
 /// Becomes the program; returns only with the failure.
 Failure become_program(const Program& program);
 
+// --- for children that have their streams already (the agent's sessions) ---
+
+/// What a child that could not become the program tells its parent.
+struct StartFailure {
+  enum class Step { kTerminal, kUser, kWorkdir, kExec };
+  Step step = Step::kExec;
+  int error = 0;
+};
+
+/// The failure in words, with exit code 127 (not found), 126 (not executable) or 125.
+Failure to_failure(const StartFailure& failure, const Program& program);
+
+/// Working directory, limits, rights and signals of the program, then exec. Returns on failure.
+StartFailure exec_program(const Program& program);
+
+/// Every signal as a fresh program expects it.
+void clean_signals();
+
 }  // namespace cocoon::guest

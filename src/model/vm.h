@@ -63,6 +63,7 @@ struct RunSpec {
   std::vector<std::string> env;   // K=V
   std::string workdir;
   std::string user;
+  bool attach = false;  // of one start alone, never stored: the program waits for the host
 };
 
 // The device plan a VM was first launched with; every later launch and every restore is built from

@@ -39,6 +39,13 @@ struct VmmStatus {
   std::string detail;    // the VMM's own word: "running", "paused", "io-error", …
 };
 
+// Where the guest's agent is reached: a socket of the VMM, below the VM directory.
+struct AgentSocket {
+  std::string name;
+  // One byte stream, which cocoon-mux shares between commands; else the VMM's hybrid vsock.
+  bool one_stream = false;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -83,6 +90,9 @@ class Backend {
   // Tells the VMM to end now, without the guest. Returns when it was told; the caller waits for the
   // process, and kills it when that takes too long. A VMM that is gone already is success.
   virtual Result<void> quit(const RunningVmm& vmm, Deadline deadline) const = 0;
+
+  // Where the guest's agent is reached.
+  virtual AgentSocket agent_socket() const { return {"sock/vsock", false}; }
 
   // For inspect.
   virtual Result<VmmStatus> status(const RunningVmm& vmm, Deadline deadline) const = 0;

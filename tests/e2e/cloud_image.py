@@ -63,6 +63,8 @@ class CloudImage(StoreTest):
                        "--ssh-key", key, "--data-disk", "size=200M,name=db,mount=/srv/db", "debian").json()
         self.assertEqual([d["role"] for d in vm["storage_configs"]], ["cow", "data", "cidata"])
         wait_for("cloud-init to finish", lambda: self.finished_boots(vm["id"]) == 1, BOOT, 1)
+        # The image has no agent; cloud-init has taken ours off the NoCloud disk.
+        self.assertEqual(self.c.ok("vm", "exec", "cloud", "--", "hostname", seconds=120).out, "cloud\n")
         terminal = self.log_in("debby", "pass 'word\" #1")
         self.assertIn("cloud", self.shell(terminal, "hostname"))
         self.assertIn("ext4", self.shell(terminal, "findmnt -n -o FSTYPE /srv/db"))

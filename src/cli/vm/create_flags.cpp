@@ -234,6 +234,12 @@ std::vector<Flag> disk_and_cloud_flags(CreateFlags& flags) {
        .help = "cloud-init user-data of your own, merged with what cocoon tells the guest",
        .value_name = "FILE",
        .completes = Names::kFile},
+      {.name = "agent",
+       .target = &flags.agent,
+       .help = "install cocoon's agent into a cloud image (the default)"},
+      {.name = "no-agent",
+       .target = &flags.request.no_agent,
+       .help = "do not install cocoon's agent into a cloud image"},
       {.name = "windows", .target = &flags.request.windows, .help = "a Windows guest"},
   };
 }
@@ -252,6 +258,7 @@ Result<engine::CreateRequest> make_request(const CreateFlags& flags, const Argum
   engine::CreateRequest request = flags.request;
   request.image = arguments.names[0];
   request.command = arguments.command;
+  request.no_agent |= !flags.agent;
   request.memory = COCOON_TRY(size_value("--memory", flags.memory));
   if (!flags.storage.empty()) {
     request.storage = COCOON_TRY(size_value("--storage", flags.storage));

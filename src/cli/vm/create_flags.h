@@ -21,6 +21,7 @@ struct CreateFlags {
   std::vector<std::string> ssh_key_files;
   std::string user_data_file;
   std::vector<std::string> publish;
+  bool agent = true;
 };
 
 // More help for the commands that have these flags.

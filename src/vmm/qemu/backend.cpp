@@ -141,6 +141,8 @@ Result<void> QemuBackend::quit(const RunningVmm& vmm, Deadline deadline) const {
   return pass(answer.error(), "tell QEMU to quit");
 }
 
+AgentSocket QemuBackend::agent_socket() const { return {kAgentSocket, true}; }
+
 Result<VmmStatus> QemuBackend::status(const RunningVmm& vmm, Deadline deadline) const {
   QmpClient client = COCOON_TRY(open_client(vmm, deadline), "ask QEMU for its status");
   return query_status(client, deadline);

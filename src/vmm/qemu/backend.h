@@ -30,6 +30,7 @@ class QemuBackend : public Backend {
                             Deadline deadline) const override;
   Result<bool> ask_guest_to_stop(const RunningVmm& vmm, Deadline deadline) const override;
   Result<void> quit(const RunningVmm& vmm, Deadline deadline) const override;
+  AgentSocket agent_socket() const override;
   Result<VmmStatus> status(const RunningVmm& vmm, Deadline deadline) const override;
 
  private:

@@ -217,5 +217,24 @@ TEST(Seed, GrowsWithTheUsersData) {
   EXPECT_EQ(too_large.error().kind, ErrorKind::kInvalid);
 }
 
+TEST(Seed, CarriesTheAgentAndTheCommandThatInstallsIt) {
+  SeedValues from = values();
+  from.agent_program =
+      "\x7f"
+      "ELF" +
+      std::string(1'200'000, 'a');
+  auto seed = render_seed(from);
+  ASSERT_TRUE(seed) << seed.error().to_string();
+  EXPECT_EQ(seed->size(), 2U * 1024U * 1024U);
+  EXPECT_NE(seed->find(from.agent_program), std::string::npos);
+  EXPECT_NE(seed->find("ExecStart=/usr/local/sbin/cocoon-guest-agent agent\n"), std::string::npos);
+  std::string document = user_data(from);
+  EXPECT_EQ(document.rfind("#cloud-config\nbootcmd:\n  - [sh, -c, \"", 0), 0U) << document;
+  // An image that has the original's agent is left alone.
+  EXPECT_NE(document.find("systemctl cat cocoon-agent.service"), std::string::npos);
+  from.agent_program.clear();
+  EXPECT_EQ(user_data(from), "#cloud-config\n");
+}
+
 }  // namespace
 }  // namespace cocoon::cidata

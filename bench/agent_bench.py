@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's figures, each as a ratio over the bare transport in the same guest: the agent is ended in
+the end, and `cat` takes its place on the virtio-serial port."""
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import time
+from pathlib import Path
+
+PORT_FINDER = ("for p in /sys/class/virtio-ports/*; do "
+               "[ \"$(cat $p/name)\" = org.cocoon.agent ] && port=/dev/${p##*/}; done; ")
+
+
+def connect(path):
+    stream = socket.socket(socket.AF_UNIX)
+    stream.settimeout(60)
+    here = os.open(Path(path).parent, os.O_PATH)
+    stream.connect(f"/proc/self/fd/{here}/{Path(path).name}")
+    os.close(here)
+    return stream
+
+
+class Lines:
+    def __init__(self, stream):
+        self.stream, self.rest = stream, b""
+
+    def next(self):
+        while b"\n" not in self.rest:
+            data = self.stream.recv(1 << 16)
+            if not data:
+                raise RuntimeError("the stream ended")
+            self.rest += data
+        line, self.rest = self.rest.split(b"\n", 1)
+        return line
+
+
+def session(directory, frame):
+    """Seconds from CONNECT's answer to the last frame of a session with this first one."""
+    stream = connect(f"{directory}/agent.sock")
+    lines = Lines(stream)
+    stream.sendall(b"CONNECT 1024\n")
+    lines.next()
+    start = time.monotonic()
+    stream.sendall(json.dumps(frame, separators=(",", ":")).encode() + b"\n")
+    while not lines.next().startswith((b'{"type":"exit"', b'{"type":"done"', b'{"type":"error"')):
+        pass
+    return time.monotonic() - start
+
+
+def guest_sh(b, name, script):
+    return b.cocoon("vm", "exec", name, "--", "/bin/sh", "-c", script)
+
+
+def agent_idle(b, name):
+    """CPU seconds and private memory (KiB) of the idle agent, by the guest's own account."""
+    pid = guest_sh(b, name, "pidof @init || ps | awk '/[c]ocoon-agent/ {print $1}' | head -n 1").split()[0]
+    ticks = f"cut -d' ' -f14,15 /proc/{pid}/stat"
+    before = sum(map(int, guest_sh(b, name, ticks).split()))
+    time.sleep(10)
+    after = sum(map(int, guest_sh(b, name, ticks).split()))
+    private = guest_sh(b, name, f"grep -h ^Private_ /proc/{pid}/smaps_rollup | awk '{{s+=$2}} END {{print s}}'")
+    return (after - before) / 100, int(private), pid
+
+
+def replace_agent(b, name, pid, command):
+    """`command` gets the port as descriptors 0 and 1. The mux has no business there any more."""
+    guest_sh(b, name, PORT_FINDER + "setsid sh -c \"sleep 1; kill -9 " + pid +
+             "; sleep 1; exec <>$port >&0; " + command + "\" >/dev/null 2>&1 </dev/null &")
+    time.sleep(4)
+
+
+def end_mux(directory):
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "comm").read_text() == "cocoon-mux\n" and any(
+                    os.readlink(fd) == f"{directory}/agent.lock" for fd in (entry / "fd").iterdir()):
+                os.kill(int(entry.name), signal.SIGKILL)
+        except OSError:
+            continue
+
+
+def raw_echo(stream, rounds):
+    times = []
+    line = b'{"session":1,"type":"exec","argv":["true"]}\n'
+    lines = Lines(stream)
+    for _ in range(rounds):
+        start = time.monotonic()
+        stream.sendall(line)
+        lines.next()
+        times.append(time.monotonic() - start)
+    return statistics.median(times)
+
+
+def run(b, start_guest):
+    name = "agent-bench"
+    begun = time.monotonic()
+    vm, first_line = start_guest(b, name)
+    b.cocoon("vm", "wait", name)
+    ready = time.monotonic() - begun
+    b.report("start to agent-ready over start to first guest output", ready / first_line, "x", "-", None,
+             f"{ready:.2f} s and {first_line:.2f} s")
+    directory = b.dir / "store" / "root" / "run" / "qemu" / vm["id"]
+    rounds = max(20, b.runs * 5)
+    info = statistics.median(session(directory, {"type": "info"}) for _ in range(rounds))
+    execs = statistics.median(session(directory, {"type": "exec", "argv": ["/bin/true"]})
+                              for _ in range(rounds))
+    size = 32 << 20
+    start = time.monotonic()
+    done = subprocess.run([str(b.bin), *b.flags(), "vm", "exec", name, "--", "head", "-c", str(size),
+                           "/dev/zero"], stdout=subprocess.PIPE, check=True)
+    if len(done.stdout) != size:
+        raise RuntimeError("stdout was cut off")
+    stream_rate = size / (time.monotonic() - start)
+    cpu, private, pid = agent_idle(b, name)
+
+    replace_agent(b, name, pid, "cat; head -c 33554432 /dev/zero")
+    end_mux(directory)
+    raw = connect(f"{directory}/sock/agent")
+    raw.sendall(b"\n")
+    Lines(raw).next()
+    echo = raw_echo(raw, rounds)
+    raw.close()   # cat sees the end of its input; the next client is for the stream
+    time.sleep(2)
+    raw = connect(f"{directory}/sock/agent")
+    got, start = 0, None
+    while got < size:
+        data = raw.recv(1 << 16)
+        if not data:
+            raise RuntimeError("the raw stream ended")
+        start = start or time.monotonic()
+        got += len(data)
+    raw_rate = size / (time.monotonic() - start)
+
+    b.report("question to the agent over a raw echo on the port", info / echo, "x", "<= 1.5",
+             info / echo <= 1.5, f"{info * 1000:.1f} ms and {echo * 1000:.1f} ms")
+    b.report("exec of /bin/true over a raw echo on the port", execs / echo, "x", "<= 1.5",
+             execs / echo <= 1.5, f"{execs * 1000:.1f} ms, the guest's fork and exec included")
+    b.report("stdout stream over the raw port", stream_rate / raw_rate, "x", ">= 0.5",
+             stream_rate / raw_rate >= 0.5,
+             f"{stream_rate / 1e6:.1f} MB/s and {raw_rate / 1e6:.1f} MB/s")
+    b.report("CPU of the idle agent in 10 s", cpu, "s", "-", None, "two looks at it included")
+    b.report("private memory of the idle agent", private / 1024, "MiB", "-", None)
+    b.cocoon("vm", "rm", "--force", name)

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/agent_access.h"
+
+#include "agent/connect.h"
+#include "agent/mux_start.h"
+#include "engine/vm_view.h"
+#include "sys/cgroup.h"
+#include "sys/files.h"
+#include "sys/process.h"
+#include "vmm/backend.h"
+
+namespace cocoon::engine {
+namespace {
+
+// The leaf that the shims live in.
+constexpr const char* kShimCgroup = "shims";
+
+}  // namespace
+
+Result<agent::Session> open_agent(Ports& ports, const model::Vm& vm, Milliseconds limit) {
+  if (vm.state != model::VmState::kRunning) {
+    return fail(ErrorKind::kWrongState, "vm \"{}\" is {}, not running", vm.config.name,
+                model::state_name(vm.state));
+  }
+  auto vmm = COCOON_TRY(sys::LiveProcess::open({vm.vmm.pid, vm.vmm.start_time}));
+  if (!vmm) return fail(ErrorKind::kVmm, "vm \"{}\" has just ended", vm.config.name);
+  auto backend = COCOON_TRY(vmm::make_backend(vm.hypervisor, ports.config));
+  vmm::AgentSocket place = backend->agent_socket();
+  store::fs::path vm_path = vm_dir(ports, vm);
+  sys::UniqueFd dir = COCOON_TRY(sys::open_dir(vm_path));
+  agent::Connect how;
+  how.dir = dir.get();
+  how.socket = place.name;
+  how.port = agent_wire::kAgentPort;
+  how.vmm = &*vmm;
+  how.on_wait = [&] {
+    ports.note(fmt::format("waiting for the agent in vm \"{}\" (at most {} s)", vm.config.name,
+                           limit.count() / 1000));
+  };
+  if (place.one_stream) {
+    agent::MuxStart mux{vm_path, place.name, vm.vmm.pid, vm.uid, {}};
+    if (auto cgroup = sys::make_cgroup(kShimCgroup)) mux.cgroup = *cgroup;
+    how.socket = agent::kMuxSocket;
+    how.prepare = [mux] { return agent::ensure_mux(mux); };
+  }
+  auto stream = agent::connect_agent(how, deadline_in(limit));
+  if (stream) return agent::Session(std::move(*stream));
+  if (stream.error().kind == ErrorKind::kTimeout) {
+    return fail(ErrorKind::kTimeout,
+                "no agent answered in vm \"{}\" within {} s: its image may have none",
+                vm.config.name, limit.count() / 1000);
+  }
+  return pass(std::move(stream).error(), fmt::format("reach into vm \"{}\"", vm.config.name));
+}
+
+Failure guest_failure(const agent_wire::Frame& frame) {
+  // As the original's agent answers what it does not know.
+  constexpr std::string_view kUnknown = "expected first frame type";
+  if (frame.message.find(kUnknown) != std::string::npos) {
+    return fail(ErrorKind::kUnsupported, "the guest's agent is too old for this: {}",
+                frame.message);
+  }
+  return fail(ErrorKind::kVmm, "{}",
+              frame.message.empty() ? "the guest's agent gave no reason" : frame.message);
+}
+
+Result<agent_wire::Frame> ask_agent(Ports& ports, const model::Vm& vm, std::string_view line,
+                                    Milliseconds connect_limit, Milliseconds answer_limit) {
+  agent::Session session = COCOON_TRY(open_agent(ports, vm, connect_limit));
+  session.send_line(line);
+  agent_wire::Frame frame = COCOON_TRY(session.wait_last(deadline_in(answer_limit)));
+  if (frame.type == agent_wire::type::kError) return guest_failure(frame);
+  return frame;
+}
+
+}  // namespace cocoon::engine

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// The graceful end of a VM through the agent in its guest.
+#pragma once
+
+#include "base/error.h"
+#include "engine/ports.h"
+#include "model/vm.h"
+
+namespace cocoon::engine {
+
+// Asks the guest to end in order: its program gets SIGTERM, or its init powers off. True: it said
+// that it will. False: there is no agent, or none that can; the backend's own way is left then.
+// kInterrupted alone is an error.
+Result<bool> ask_agent_to_stop(Ports& ports, const model::Vm& vm);
+
+}  // namespace cocoon::engine
