@@ -55,6 +55,8 @@ Result<Capabilities> CloudHypervisorBackend::capabilities() const {
   out.graceful_stop = GracefulStop::kPowerButton;
   out.max_disks = kFreeSlotsDirect;
   out.max_cpus = kMaxCpus;
+  out.multi_queue_nics = true;
+  out.max_nics = model::kMaxNics;
   return out;
 }
 
@@ -80,6 +82,11 @@ Result<model::DevicePlan> CloudHypervisorBackend::plan_devices(const model::Vm& 
   COCOON_TRY(capabilities());
   Plan plan = COCOON_TRY(make_plan(vm), "plan the devices");
   return plan_to_json(plan);
+}
+
+Result<model::DevicePlan> CloudHypervisorBackend::replan_nics(const model::Vm& vm) const {
+  Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
+  return plan_to_json(COCOON_TRY(cloud_hypervisor::replan_nics(plan, vm), "plan the NICs"));
 }
 
 Result<Launch> CloudHypervisorBackend::plan_launch(const model::Vm& vm, Accel accel) const {

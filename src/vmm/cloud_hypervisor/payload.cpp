@@ -19,7 +19,7 @@ Result<Json> render_payload(const model::Vm& vm) {
   if (vm.boot.kernel.empty()) return fail(ErrorKind::kInvalid, "the VM has no kernel");
   std::string cmdline = vm.boot.cmdline;
   if (vm.boot.boot_kit) {
-    cmdline = boot_kit_cmdline(kConsole);
+    cmdline = boot_kit_cmdline(kConsole) + boot_kit_nic_arguments(vm);
   } else if (cmdline.empty()) {
     cmdline = COCOON_TRY(image_cmdline(vm, kConsole));
   }
@@ -87,6 +87,34 @@ Result<Json> render_disks(const model::Vm& vm, const Plan& plan) {
   return disks;
 }
 
+// The TAP is the VMM's own (its uid), up already, in the namespace that it is started in. The MTU
+// is the TAP's: to set one takes rights that the VMM has not, and Cloud Hypervisor tells the guest
+// the TAP's by itself.
+Result<Json> render_nics(const model::Vm& vm, const Plan& plan) {
+  if (vm.nics.size() != plan.nics.size()) {
+    return fail(ErrorKind::kCorrupt, "{} NICs, but the device plan has {}", vm.nics.size(),
+                plan.nics.size());
+  }
+  Json nics = Json::array();
+  for (std::size_t index = 0; index < vm.nics.size(); ++index) {
+    const model::Nic& nic = vm.nics[index];
+    const NicPlan& place = plan.nics[index];
+    if (nic.queue_pairs() != place.queue_pairs) {
+      return fail(ErrorKind::kCorrupt, "NIC {} with {} queue pairs, but the device plan has {}",
+                  index, nic.queue_pairs(), place.queue_pairs);
+    }
+    nics.push_back({{"id", fmt::format("net{}", index)},
+                    {"tap", nic.tap},
+                    {"mac", nic.mac},
+                    {"num_queues", 2 * place.queue_pairs},
+                    {"queue_size", place.queue_size},
+                    {"offload_tso", true},
+                    {"offload_ufo", true},
+                    {"offload_csum", true}});
+  }
+  return nics;
+}
+
 // Firmware and boot loaders speak to a serial port, a kernel of ours to the virtio console.
 void add_console(Json& config, const model::Vm& vm) {
   Json on{{"mode", "Tty"}};
@@ -124,6 +152,8 @@ Result<Json> render_vm_config(const model::Vm& vm, const Plan& plan, const Host&
   config["cpus"] = render_cpus(vm, plan);
   config["memory"] = render_memory(vm, plan, host);
   config["disks"] = COCOON_TRY(render_disks(vm, plan));
+  Json nics = COCOON_TRY(render_nics(vm, plan));
+  if (!nics.empty()) config["net"] = std::move(nics);
   config["rng"] = {{"src", "/dev/urandom"}};
   if (!vm.config.windows) {
     // It takes no memory from the guest; free pages come back by reports of the guest itself.

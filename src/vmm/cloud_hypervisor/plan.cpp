@@ -12,7 +12,9 @@
 namespace cocoon::vmm::cloud_hypervisor {
 namespace {
 
-constexpr int kFormat = 1;
+// 2: with NICs. A plan without any is written as 1, which it equals.
+constexpr int kFormat = 2;
+constexpr int kFormatWithoutNics = 1;
 constexpr int kSlots = 32;  // of a PCI segment
 constexpr int kDefaultQueueSize = 512;
 constexpr int kMaxQueueSize = 1024;
@@ -43,12 +45,17 @@ bool is_queue_size(int size) {
   return size >= 4 && size <= kMaxQueueSize && std::has_single_bit(static_cast<unsigned>(size));
 }
 
+std::string and_nics(const model::Vm& vm) {
+  return vm.nics.empty() ? "" : fmt::format(" and {} NICs", vm.nics.size());
+}
+
 Result<void> check_limits(const model::Vm& vm) {
-  if (vm.disks.size() > static_cast<std::size_t>(free_slots(vm))) {
-    return fail(ErrorKind::kUnsupported,
-                "{} disks, but a Cloud Hypervisor guest of this kind has places for {} (of its {} "
-                "PCI slots {} are taken)",
-                vm.disks.size(), free_slots(vm), kSlots, fixed_slots(vm));
+  if (vm.disks.size() + vm.nics.size() > static_cast<std::size_t>(free_slots(vm))) {
+    return fail(
+        ErrorKind::kUnsupported,
+        "{} disks{}, but a Cloud Hypervisor guest of this kind has places for {} (of its {} "
+        "PCI slots {} are taken)",
+        vm.disks.size(), and_nics(vm), free_slots(vm), kSlots, fixed_slots(vm));
   }
   if (vm.config.cpu < 1 || vm.config.cpu > kMaxCpus) {
     return fail(ErrorKind::kUnsupported, "{} vCPUs, but a Cloud Hypervisor guest has 1 to {}",
@@ -63,6 +70,21 @@ Result<void> check_limits(const model::Vm& vm) {
                 vm.config.disk_queue_size, kMaxQueueSize);
   }
   return {};
+}
+
+// Each vCPU may have a pair of queues, no more.
+Result<NicPlan> plan_nic(const model::Nic& nic, int vcpus, int wanted_size) {
+  NicPlan plan;
+  plan.queue_pairs = nic.queue_pairs();
+  if (wanted_size != 0) plan.queue_size = wanted_size;
+  if (!is_queue_size(plan.queue_size)) {
+    return fail(ErrorKind::kInvalid, "queue size {} is no power of two from 4 to {}",
+                plan.queue_size, kMaxQueueSize);
+  }
+  if (plan.queue_pairs > vcpus) {
+    return fail(ErrorKind::kUnsupported, "{} queue pairs for {} vCPUs", plan.queue_pairs, vcpus);
+  }
+  return plan;
 }
 
 // No two disks may share a file or an ID.
@@ -94,6 +116,13 @@ Result<void> check_plan(const Plan& plan) {
   }
   for (const DiskPlan& disk : plan.disks) COCOON_TRY(check_disk(disk, plan.vcpus));
   if (!are_distinct(plan.disks)) return fail(ErrorKind::kCorrupt, "two disks with one name");
+  for (const NicPlan& nic : plan.nics) {
+    if (nic.queue_pairs >= 1 && nic.queue_pairs <= plan.vcpus && is_queue_size(nic.queue_size)) {
+      continue;
+    }
+    return fail(ErrorKind::kCorrupt, "NIC with {} queue pairs of {}", nic.queue_pairs,
+                nic.queue_size);
+  }
   return {};
 }
 
@@ -116,6 +145,23 @@ Result<std::vector<DiskPlan>> parse_disks(const nlohmann::json* list) {
   return disks;
 }
 
+Result<std::vector<NicPlan>> parse_nics(const nlohmann::json* list) {
+  std::vector<NicPlan> nics;
+  if (list == nullptr) return nics;
+  if (!list->is_array() || list->size() > static_cast<std::size_t>(model::kMaxNics)) {
+    return fail(ErrorKind::kCorrupt, "not a list of at most {} NICs", model::kMaxNics);
+  }
+  for (const nlohmann::json& element : *list) {
+    NicPlan nic;
+    model::Fields fields(element, "NIC");
+    fields.get("queue_pairs", nic.queue_pairs);
+    fields.get("queue_size", nic.queue_size);
+    COCOON_TRY(fields.check());
+    nics.push_back(nic);
+  }
+  return nics;
+}
+
 Result<Plan> parse_parts(const model::DevicePlan& json) {
   Plan plan;
   int format = 0;
@@ -126,10 +172,11 @@ Result<Plan> parse_parts(const model::DevicePlan& json) {
   fields.get("vcpus", plan.vcpus);
   fields.get("memory", plan.memory);
   COCOON_TRY(fields.check());
-  if (kind != "cloud-hypervisor" || format != kFormat) {
+  if (kind != "cloud-hypervisor" || format < kFormatWithoutNics || format > kFormat) {
     return fail(ErrorKind::kCorrupt, "plan of \"{}\" in format {}", kind, format);
   }
   plan.disks = COCOON_TRY(parse_disks(fields.find("disks")));
+  plan.nics = COCOON_TRY(parse_nics(fields.find("nics")));
   COCOON_TRY(check_plan(plan));
   return plan;
 }
@@ -151,7 +198,18 @@ Result<Plan> make_plan(const model::Vm& vm) {
     plan.disks.push_back({disk.path, device_id(disk, index), queues, queue_size});
   }
   if (!are_distinct(plan.disks)) return fail(ErrorKind::kInvalid, "two disks with one name");
-  return plan;
+  return replan_nics(plan, vm);
+}
+
+Result<Plan> replan_nics(const Plan& plan, const model::Vm& vm) {
+  COCOON_TRY(check_limits(vm));
+  Plan out = plan;
+  out.nics.resize(std::min(plan.nics.size(), vm.nics.size()));
+  for (std::size_t index = out.nics.size(); index < vm.nics.size(); ++index) {
+    out.nics.push_back(
+        COCOON_TRY(plan_nic(vm.nics[index], plan.vcpus, vm.config.queue_size), "NIC {}", index));
+  }
+  return out;
 }
 
 model::DevicePlan plan_to_json(const Plan& plan) {
@@ -162,11 +220,17 @@ model::DevicePlan plan_to_json(const Plan& plan) {
                      {"queues", disk.queues},
                      {"queue_size", disk.queue_size}});
   }
-  return {{"backend", "cloud-hypervisor"},
-          {"format", kFormat},
-          {"vcpus", plan.vcpus},
-          {"memory", plan.memory},
-          {"disks", std::move(disks)}};
+  nlohmann::json nics = nlohmann::json::array();
+  for (const NicPlan& nic : plan.nics) {
+    nics.push_back({{"queue_pairs", nic.queue_pairs}, {"queue_size", nic.queue_size}});
+  }
+  nlohmann::json out = {{"backend", "cloud-hypervisor"},
+                        {"format", plan.nics.empty() ? kFormatWithoutNics : kFormat},
+                        {"vcpus", plan.vcpus},
+                        {"memory", plan.memory},
+                        {"disks", std::move(disks)}};
+  if (!plan.nics.empty()) out["nics"] = std::move(nics);
+  return out;
 }
 
 Result<Plan> parse_plan(const model::DevicePlan& json) {

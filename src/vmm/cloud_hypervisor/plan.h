@@ -30,17 +30,28 @@ struct DiskPlan {
   bool operator==(const DiskPlan&) const = default;
 };
 
+struct NicPlan {
+  int queue_pairs = 1;
+  int queue_size = 512;
+  bool operator==(const NicPlan&) const = default;
+};
+
 struct Plan {
   int vcpus = 1;
   std::int64_t memory = 0;      // bytes
   std::vector<DiskPlan> disks;  // attach order
+  std::vector<NicPlan> nics;    // order = eth<i>; device ids net0, net1…
   bool operator==(const Plan&) const = default;
 };
 
-// Plans the devices of a new VM. kUnsupported with the numbers when there are more disks than slots
-// or more vCPUs than the machine takes; kInvalid for memory that is no multiple of 1 MiB, a queue
-// size that is no power of two, or disks with one name.
+// Plans the devices of a new VM. kUnsupported with the numbers when there are more disks and NICs
+// than slots or more vCPUs than the machine takes; kInvalid for memory that is no multiple of
+// 1 MiB, a queue size that is no power of two, or disks with one name.
 Result<Plan> make_plan(const model::Vm& vm);
+
+// The same plan with the record's NICs in place of its own. Nothing else changes; those that both
+// have stay as they are. kUnsupported, kInvalid as make_plan.
+Result<Plan> replan_nics(const Plan& plan, const model::Vm& vm);
 
 model::DevicePlan plan_to_json(const Plan& plan);
 

@@ -66,6 +66,22 @@ Result<void> add_drives(Launch& launch, const model::Vm& vm, const Plan& plan,
   return {};
 }
 
+// The TAP is the VMM's own (its uid) in the namespace that it is started in. The guest learns of an
+// MTU from its boot configuration.
+Result<void> add_nics(Launch& launch, const model::Vm& vm, const Plan& plan) {
+  if (vm.nics.size() != plan.nics) {
+    return fail(ErrorKind::kCorrupt, "{} NICs, but the device plan has {}", vm.nics.size(),
+                plan.nics);
+  }
+  for (std::size_t index = 0; index < vm.nics.size(); ++index) {
+    const model::Nic& nic = vm.nics[index];
+    std::string id = fmt::format("eth{}", index);
+    put(launch, "/network-interfaces/" + id,
+        {{"iface_id", id}, {"host_dev_name", nic.tap}, {"guest_mac", nic.mac}});
+  }
+  return {};
+}
+
 void add_fixed_devices(Launch& launch) {
   // Inflates nothing; it is there to give back what the guest has freed.
   put(launch, "/balloon",
@@ -79,7 +95,7 @@ void add_fixed_devices(Launch& launch) {
 Result<std::string> render_boot_args(const model::Vm& vm) {
   std::string line = vm.boot.cmdline;
   if (vm.boot.boot_kit) {
-    line = boot_kit_cmdline(kConsole);
+    line = boot_kit_cmdline(kConsole) + boot_kit_nic_arguments(vm);
   } else if (line.empty()) {
     line = COCOON_TRY(image_cmdline(vm, kConsole, DiskNames::kOrder));
     line += kRebootByKeyboard;
@@ -107,6 +123,7 @@ Result<Launch> render_launch(const model::Vm& vm, const Plan& plan, const HostFa
       {{"vcpu_count", plan.vcpus}, {"mem_size_mib", plan.memory / kMiB}, {"huge_pages", "None"}});
   COCOON_TRY(add_boot(launch, vm));
   COCOON_TRY(add_drives(launch, vm, plan, host));
+  COCOON_TRY(add_nics(launch, vm, plan));
   add_fixed_devices(launch);
   put(launch, "/actions", {{"action_type", "InstanceStart"}});
   return launch;

@@ -12,7 +12,9 @@
 namespace cocoon::vmm::firecracker {
 namespace {
 
-constexpr int kFormat = 1;
+// 2: with NICs. A plan without any is written as 1, which it equals.
+constexpr int kFormat = 2;
+constexpr int kFormatWithoutNics = 1;
 constexpr const char* kKind = "firecracker";
 
 // Not what a configuration says wrong, but what this VMM cannot do.
@@ -32,12 +34,17 @@ Result<void> check_abilities(const model::Vm& vm) {
   return {};
 }
 
+std::string and_nics(const model::Vm& vm) {
+  return vm.nics.empty() ? "" : fmt::format(" and {} NICs", vm.nics.size());
+}
+
 Result<void> check_limits(const model::Vm& vm) {
-  if (vm.disks.size() > kMaxDisks) {
-    return fail(ErrorKind::kUnsupported,
-                "{} disks, but a Firecracker guest has places for {} ({} virtio devices in all, {} "
-                "of them fixed)",
-                vm.disks.size(), kMaxDisks, kMaxDevices, kFixedDevices);
+  if (vm.disks.size() + vm.nics.size() > kMaxDisks) {
+    return fail(
+        ErrorKind::kUnsupported,
+        "{} disks{}, but a Firecracker guest has places for {} ({} virtio devices in all, {} "
+        "of them fixed)",
+        vm.disks.size(), and_nics(vm), kMaxDisks, kMaxDevices, kFixedDevices);
   }
   if (vm.config.cpu < 1 || vm.config.cpu > kMaxCpus) {
     return fail(ErrorKind::kUnsupported, "{} vCPUs, but a Firecracker guest has 1 to {}",
@@ -78,6 +85,9 @@ Result<void> check_plan(const Plan& plan) {
     return fail(ErrorKind::kCorrupt, "drive \"{}\" with id \"{}\"", drive.path, drive.id);
   }
   if (!are_distinct(plan.drives)) return fail(ErrorKind::kCorrupt, "two drives in one place");
+  if (plan.nics > static_cast<std::size_t>(model::kMaxNics)) {
+    return fail(ErrorKind::kCorrupt, "{} NICs", plan.nics);
+  }
   return {};
 }
 
@@ -107,8 +117,12 @@ Result<Plan> parse_fields(const model::DevicePlan& json) {
   fields.get("format", format);
   fields.get("vcpus", plan.vcpus);
   fields.get("memory", plan.memory);
+  std::int64_t nics = 0;
+  fields.get("nics", nics);
   COCOON_TRY(fields.check());
-  if (kind != kKind || format != kFormat) {
+  // A negative number becomes one that check_plan refuses.
+  plan.nics = static_cast<std::size_t>(nics);
+  if (kind != kKind || format < kFormatWithoutNics || format > kFormat) {
     return fail(ErrorKind::kCorrupt, "plan of \"{}\" in format {}", kind, format);
   }
   plan.drives = COCOON_TRY(parse_drives(fields.find("drives")));
@@ -128,7 +142,19 @@ Result<Plan> make_plan(const model::Vm& vm) {
     plan.drives.push_back({disk.path, fmt::format("drive_{}", plan.drives.size())});
   }
   if (!are_distinct(plan.drives)) return fail(ErrorKind::kInvalid, "two disks with one name");
-  return plan;
+  return replan_nics(plan, vm);
+}
+
+Result<Plan> replan_nics(const Plan& plan, const model::Vm& vm) {
+  COCOON_TRY(check_limits(vm));
+  for (const model::Nic& nic : vm.nics) {
+    if (nic.queue_pairs() == 1) continue;
+    return fail(ErrorKind::kUnsupported, "{} queue pairs: a Firecracker NIC has one",
+                nic.queue_pairs());
+  }
+  Plan out = plan;
+  out.nics = vm.nics.size();
+  return out;
 }
 
 model::DevicePlan plan_to_json(const Plan& plan) {
@@ -136,11 +162,13 @@ model::DevicePlan plan_to_json(const Plan& plan) {
   for (const DrivePlan& drive : plan.drives) {
     drives.push_back({{"path", drive.path}, {"id", drive.id}});
   }
-  return {{"backend", kKind},
-          {"format", kFormat},
-          {"vcpus", plan.vcpus},
-          {"memory", plan.memory},
-          {"drives", std::move(drives)}};
+  nlohmann::json out = {{"backend", kKind},
+                        {"format", plan.nics == 0 ? kFormatWithoutNics : kFormat},
+                        {"vcpus", plan.vcpus},
+                        {"memory", plan.memory},
+                        {"drives", std::move(drives)}};
+  if (plan.nics > 0) out["nics"] = plan.nics;
+  return out;
 }
 
 Result<Plan> parse_plan(const model::DevicePlan& json) {

@@ -32,6 +32,7 @@ struct Plan {
   int vcpus = 1;
   std::int64_t memory = 0;        // bytes
   std::vector<DrivePlan> drives;  // attach order
+  std::size_t nics = 0;           // eth0, eth1…, with one pair of queues each
   bool operator==(const Plan&) const = default;
 };
 
@@ -39,6 +40,10 @@ struct Plan {
 // are places, for a guest that boots a disk, and for what needs a capability that Firecracker
 // lacks; kInvalid for memory that is no multiple of 1 MiB, or disks with one name.
 Result<Plan> make_plan(const model::Vm& vm);
+
+// The same plan with the record's NICs in place of its own; nothing else changes. kUnsupported as
+// make_plan.
+Result<Plan> replan_nics(const Plan& plan, const model::Vm& vm);
 
 model::DevicePlan plan_to_json(const Plan& plan);
 

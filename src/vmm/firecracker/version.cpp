@@ -21,6 +21,7 @@ Result<Capabilities> capabilities_of(const Version& version) {
   out.graceful_stop = GracefulStop::kCtrlAltDel;
   out.max_disks = static_cast<int>(kMaxDisks);
   out.max_cpus = kMaxCpus;
+  out.max_nics = model::kMaxNics;
   return out;
 }
 

@@ -80,6 +80,29 @@ TEST(ChPayload, MemoryInAFile) {
   EXPECT_EQ(launch->memory_file_bytes, vm.config.memory);
 }
 
+TEST(ChPayload, NicsAreTapsOfTheNamespace) {
+  model::Vm vm = test::sample_vm();
+  vm.config.cpu = 2;
+  vm.nics = {test::nic(0), test::nic(1)};
+  vm.nics[0].num_queues = 4;
+  vm.nics[1].mtu = 9000;
+  auto launch = render(vm);
+  ASSERT_TRUE(launch) << launch.error().to_string();
+  const auto& net = launch->calls[0].body["net"];
+  ASSERT_EQ(net.size(), 2U);
+  EXPECT_EQ(
+      net[0].dump(),
+      R"({"id":"net0","tap":"tap0","mac":"0a:58:0a:58:00:0c","num_queues":4,"queue_size":512,)"
+      R"("offload_tso":true,"offload_ufo":true,"offload_csum":true})");
+  EXPECT_FALSE(net[1].contains("mtu")) << "setting it takes CAP_NET_ADMIN";
+  std::string cmdline = launch->calls[0].body["payload"]["cmdline"];
+  EXPECT_TRUE(cmdline.ends_with(" net.ifnames=0")) << cmdline;
+  vm.nics.pop_back();
+  Plan two = *make_plan(vm);
+  vm.nics.clear();
+  EXPECT_EQ(render_launch(vm, two, kPlain).error().kind, ErrorKind::kCorrupt);
+}
+
 TEST(ChPayload, TellsOldVersionsNothingTheyDoNotKnow) {
   auto launch = render(test::sample_vm(), {kV51, true, 2 << 20});
   ASSERT_TRUE(launch);
@@ -132,7 +155,9 @@ TEST(ChPayload, FitsThePublishedApi) {
   if (!api) GTEST_SKIP() << "no API definition at " << test::ApiDefinition::place(kFile);
   model::Vm filed = test::sample_vm();
   filed.memory_backing = "file";
-  for (const model::Vm& vm : {test::sample_vm(), cloud_vm(), windows_vm(), filed}) {
+  model::Vm networked = test::sample_vm();
+  networked.nics = {test::nic(0)};
+  for (const model::Vm& vm : {test::sample_vm(), cloud_vm(), windows_vm(), filed, networked}) {
     auto launch = render(vm, kFull);
     ASSERT_TRUE(launch);
     for (const ApiCall& call : launch->calls) {

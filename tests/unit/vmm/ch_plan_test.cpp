@@ -56,6 +56,33 @@ TEST(ChPlan, TakesExactlyAsManyDisksAsThereAreSlots) {
   EXPECT_EQ(free_slots(test::sample_vm()), kFreeSlotsDirect);
 }
 
+TEST(ChPlan, NicsTakeSlotsAndKeepTheirPlan) {
+  model::Vm vm = test::sample_vm();
+  vm.config.cpu = 2;
+  vm.config.queue_size = 256;
+  vm.nics = {test::nic(0), test::nic(1)};
+  vm.nics[0].num_queues = 4;
+  auto plan = make_plan(vm);
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  EXPECT_EQ(plan->nics, (std::vector<NicPlan>{{2, 256}, {1, 256}}));
+  auto json = plan_to_json(*plan);
+  EXPECT_EQ(json["format"], 2);
+  EXPECT_EQ(*parse_plan(json), *plan);
+  vm.config.queue_size = 512;
+  vm.nics.push_back(test::nic(2));
+  EXPECT_EQ(replan_nics(*plan, vm)->nics, (std::vector<NicPlan>{{2, 256}, {1, 256}, {1, 512}}));
+  vm.nics.clear();
+  EXPECT_EQ(plan_to_json(*replan_nics(*plan, vm))["format"], 1);
+  vm.nics = {test::nic(0)};
+  vm.nics[0].num_queues = 6;
+  EXPECT_EQ(make_plan(vm).error().kind, ErrorKind::kUnsupported) << "more pairs than vCPUs";
+  vm.nics[0].num_queues = 2;
+  while (vm.disks.size() < 26) vm.disks.push_back(test::data(fmt::format("d{}", vm.disks.size())));
+  auto over = make_plan(vm);
+  ASSERT_FALSE(over);
+  EXPECT_EQ(over.error().cause.substr(0, 24), "26 disks and 1 NICs, but");
+}
+
 TEST(ChPlan, RefusesWhatNoGuestCanHave) {
   model::Vm vm = test::sample_vm();
   vm.config.cpu = 256;
@@ -94,7 +121,12 @@ INSTANTIATE_TEST_SUITE_P(
         DamageCase{"Empty", [](Json& j) { j = Json::object(); }},
         DamageCase{"Null", [](Json& j) { j = nullptr; }},
         DamageCase{"OtherBackend", [](Json& j) { j["backend"] = "qemu"; }},
-        DamageCase{"LaterFormat", [](Json& j) { j["format"] = 2; }},
+        DamageCase{"LaterFormat", [](Json& j) { j["format"] = 3; }},
+        DamageCase{"OddNic",
+                   [](Json& j) {
+                     j["nics"] = {{{"queue_pairs", 9}}};
+                   }},
+        DamageCase{"NicsNoList", [](Json& j) { j["nics"] = 1; }},
         DamageCase{"NoVcpus", [](Json& j) { j["vcpus"] = 0; }},
         DamageCase{"OddMemory", [](Json& j) { j["memory"] = 12345; }},
         DamageCase{"DisksNoList", [](Json& j) { j["disks"] = 1; }},

@@ -26,6 +26,7 @@ std::vector<ApiCall> all_calls() {
       model::Vm vm = test::sample_vm();
       vm.boot.boot_kit = boot_kit;
       vm.disks.push_back(test::data("db"));
+      vm.nics = {test::nic(0), test::nic(1)};
       auto launch = render_launch(vm, *make_plan(vm), {async_io});
       EXPECT_TRUE(launch);
       calls.insert(calls.end(), launch->calls.begin(), launch->calls.end());

@@ -90,11 +90,44 @@ TEST(FirecrackerPlan, RefusesWhatFirecrackerCannotDo) {
   }
 }
 
+TEST(FirecrackerPlan, NicsCountAsDevicesAndComeAfterTheDrives) {
+  model::Vm vm = test::sample_vm();
+  vm.nics = {test::nic(0), test::nic(1)};
+  auto plan = make_plan(vm);
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  auto stored = plan_to_json(*plan);
+  EXPECT_EQ(stored["format"], 2);
+  EXPECT_EQ(*parse_plan(stored), *plan);
+  auto launch = render_launch(vm, *plan, {false});
+  ASSERT_TRUE(launch) << launch.error().to_string();
+  std::vector<std::string> nics;
+  for (const ApiCall& call : launch->calls) {
+    if (call.path.starts_with("/network-interfaces/")) nics.push_back(call.body.dump());
+  }
+  EXPECT_EQ(nics,
+            (std::vector<std::string>{
+                R"({"iface_id":"eth0","host_dev_name":"tap0","guest_mac":"0a:58:0a:58:00:0c"})",
+                R"({"iface_id":"eth1","host_dev_name":"tap1","guest_mac":"0a:58:0a:58:00:0d"})"}));
+  vm.nics[1].num_queues = 4;
+  EXPECT_EQ(make_plan(vm).error().kind, ErrorKind::kUnsupported);
+  vm.nics.pop_back();
+  EXPECT_EQ(replan_nics(*plan, vm)->nics, 1U);
+  EXPECT_EQ(render_launch(vm, *plan, {false}).error().kind, ErrorKind::kCorrupt);
+  while (vm.disks.size() < kMaxDisks) {
+    vm.disks.push_back(test::data(fmt::format("d{}", vm.disks.size())));
+  }
+  auto over = make_plan(vm);
+  ASSERT_FALSE(over);
+  EXPECT_EQ(over.error().cause.substr(0, 24), "14 disks and 1 NICs, but");
+}
+
 TEST(FirecrackerPlan, HostileJsonIsCorrupt) {
   json good = plan_to_json(*make_plan(test::sample_vm()));
   for (const auto& change : std::vector<std::function<void(json&)>>{
            [](json& plan) { plan["backend"] = "qemu"; },
-           [](json& plan) { plan["format"] = 2; },
+           [](json& plan) { plan["format"] = 3; },
+           [](json& plan) { plan["nics"] = -1; },
+           [](json& plan) { plan["nics"] = 9; },
            [](json& plan) { plan["vcpus"] = 0; },
            [](json& plan) { plan["vcpus"] = 33; },
            [](json& plan) { plan["memory"] = -1; },
