@@ -61,7 +61,7 @@ Json render_disk(const model::Vm& vm, const model::Disk& disk, const DiskPlan& p
   json["image_type"] = overlay ? "Qcow2" : "Raw";
   if (overlay) json["backing_files"] = true;
   if (disk.read_only) json["readonly"] = true;
-  if (!disk.read_only && !overlay) json["sparse"] = true;
+  if (!overlay) json["sparse"] = !disk.read_only;  // discards make holes; on by default
   if (disk.direct_io.value_or(!disk.read_only && !vm.config.no_direct_io)) json["direct"] = true;
   if (!disk.serial.empty()) json["serial"] = disk.serial;
   json["num_queues"] = plan.queues;
