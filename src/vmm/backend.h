@@ -80,6 +80,10 @@ class Backend {
   // process, and kills it when that takes too long. A VMM that is gone already is success.
   virtual Result<void> quit(const RunningVmm& vmm, Deadline deadline) const = 0;
 
+  // A VMM is gone and nobody saw how it ended: are there signs in the VM directory that it ended in
+  // order, as by a guest's power-off? False: none, or this VMM leaves none.
+  virtual bool left_in_order(int /*vm_dir*/) const { return false; }
+
   // For inspect.
   virtual Result<VmmStatus> status(const RunningVmm& vmm, Deadline deadline) const = 0;
 };
