@@ -16,13 +16,17 @@
 #include "model/wording.h"
 #include "store/vm_rows.h"
 #include "sys/fault.h"
+#include "sys/files.h"
 #include "sys/process.h"
+#include "vmm/backend.h"
 
 namespace cocoon::engine {
 namespace {
 
 // How long the shim may take from the VMM's end to its exit record.
 constexpr Milliseconds kExitRecordWait{1'000};
+// What the shim writes too, when it was not there or not the VMM's parent.
+constexpr std::string_view kUnseen = "VMM ended, end not seen";
 
 sys::ProcessRef vmm_ref(const model::Process& process) { return {process.pid, process.start_time}; }
 
@@ -45,14 +49,24 @@ Result<model::ExitRecord> unseen_end(const model::Vm& vm) {
     exit.wait_status = 0;
     exit.reason = "host reboot";
   } else {
-    exit.reason = "VMM ended, end not seen";
+    exit.reason = kUnseen;
   }
   return exit;
 }
 
+// An end without a witness may have left signs.
+void look_for_signs(const Ports& ports, const model::Vm& vm, model::ExitRecord& exit) {
+  if (exit.reason != kUnseen) return;
+  auto backend = vmm::make_backend(vm.hypervisor, ports.config);
+  auto dir = sys::open_dir(vm_dir(ports, vm));
+  if (!backend || !dir || !(*backend)->left_in_order(dir->get())) return;
+  exit.wait_status = 0;
+  exit.reason = "guest power-off";
+}
+
 // Compare-and-set on the VMM's identity: whoever folds first wins, the others see the result.
-Result<model::Vm> store_end(Ports& ports, const model::Vm& vm, const model::ExitRecord& exit,
-                            bool asked) {
+Result<model::Vm> store_end(Ports& ports, const model::Vm& vm, model::ExitRecord exit, bool asked) {
+  look_for_signs(ports, vm, exit);
   auto tx = COCOON_TRY(ports.db.begin());
   auto now = COCOON_TRY(store::get_vm(ports.db, vm.id));
   if (!now) return fail(ErrorKind::kNotFound, "{}: {}", model::kVmNotFound, vm.id);

@@ -94,6 +94,10 @@ class Backend {
   // Where the guest's agent is reached.
   virtual AgentSocket agent_socket() const { return {"sock/vsock", false}; }
 
+  // A VMM is gone and nobody saw how it ended: are there signs in the VM directory that it ended in
+  // order, as by a guest's power-off? False: none, or this VMM leaves none.
+  virtual bool left_in_order(int /*vm_dir*/) const { return false; }
+
   // For inspect.
   virtual Result<VmmStatus> status(const RunningVmm& vmm, Deadline deadline) const = 0;
 };

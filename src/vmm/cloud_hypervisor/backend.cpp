@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/cloud_hypervisor/backend.h"
 
+#include <fcntl.h>
+
+#include <cerrno>
+
 #include "sys/files.h"
 #include "sys/stream_socket.h"
 #include "vmm/api_client.h"
@@ -125,6 +129,13 @@ Result<void> CloudHypervisorBackend::quit(const RunningVmm& vmm, Deadline deadli
   if (told || sys::is_peer_gone(told.error())) return {};
   if (COCOON_TRY(has_ended(vmm, Milliseconds(0)))) return {};
   return pass(told.error(), "tell Cloud Hypervisor to quit");
+}
+
+// The last thing it does is to remove its API socket; when it is killed or crashes the socket
+// stays.
+bool CloudHypervisorBackend::left_in_order(int vm_dir) const {
+  auto socket = sys::open_beneath(vm_dir, kApiSocket, O_PATH | O_NOFOLLOW);
+  return !socket && socket.error().saved_errno == ENOENT;
 }
 
 Result<VmmStatus> CloudHypervisorBackend::status(const RunningVmm& vmm, Deadline deadline) const {

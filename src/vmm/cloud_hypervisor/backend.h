@@ -32,6 +32,7 @@ class CloudHypervisorBackend : public Backend {
                             Deadline deadline) const override;
   Result<bool> ask_guest_to_stop(const RunningVmm& vmm, Deadline deadline) const override;
   Result<void> quit(const RunningVmm& vmm, Deadline deadline) const override;
+  bool left_in_order(int vm_dir) const override;
   Result<VmmStatus> status(const RunningVmm& vmm, Deadline deadline) const override;
 
  private:

@@ -151,6 +151,17 @@ TEST(ChBackend, TakesAVmmThatEndsBeforeItAnswersForTold) {
   EXPECT_TRUE(backend().quit(api.vmm(), deadline_in(kPatience)));
 }
 
+TEST(ChBackend, KnowsAnOrderlyEndByTheSocketThatIsGone) {
+  auto dir = sys::TempDir::create(std::filesystem::temp_directory_path(), "left-");
+  ASSERT_TRUE(dir);
+  ASSERT_TRUE(sys::make_dirs(dir->path() / "sock", 0700));
+  auto fd = sys::open_dir(dir->path());
+  ASSERT_TRUE(fd);
+  EXPECT_TRUE(backend().left_in_order(fd->get()));
+  ASSERT_TRUE(sys::write_file_atomic(dir->path() / "sock/api", "", 0600));
+  EXPECT_FALSE(backend().left_in_order(fd->get()));
+}
+
 TEST(ChBackend, RefusesAStatusThatIsNone) {
   for (const char* body : {"[]", "{}", R"({"state":7})", "null"}) {
     FakeApi api("sock/api", {[body](HttpPeer& peer) {
