@@ -42,7 +42,8 @@ struct AccelChoice {
 
 // Decides for one start. kInvalid: the override is neither kvm nor tcg. kUnsupported: KVM was
 // demanded and is not usable, with the reason. A missing, unreadable or hanging device alone is no
-// error. Takes 2–3 ms with a good KVM, at most about 1.2 s with the worst, ~0 from the cache.
+// error. Takes 2–3 ms with a good KVM, at most about 1.2 s with the worst (a demanded one is asked
+// four times before it is refused), ~0 from the cache.
 Result<AccelChoice> choose_accel(const AccelRequest& request);
 
 }  // namespace cocoon::vmm

@@ -126,10 +126,10 @@ class DataDisks(StoreTest):
         if backends.has("disk_serials"):
             self.assertRegex(result.out, r"serial\W{1,4}db\b")
         self.assertIn("vm debug makes none", result.err)
-        command = result.out.replace("\\\n", " ")
-        command = next(line for line in command.splitlines() if line and not line.startswith(("#", "cd ")))
-        words = subprocess.run(["bash", "-c", f'set -- {command}\nprintf "%s\\n" "$1"'],
-                               capture_output=True, text=True, check=True)
+        # Of what follows the three lines of introduction the launch alone, not the calls after it.
+        command = result.out.split("\n", 3)[3].split("\n# and once", 1)[0].rstrip().removesuffix("&")
+        words = subprocess.run(["bash", "-c", "set -- " + command.replace("\\\n", " ")
+                                + '\nprintf "%s\\n" "$1"'], capture_output=True, text=True, check=True)
         self.assertIn(backends.PROGRAMS[backends.NAME][0], words.stdout)
         self.assert_clean()
 
