@@ -81,7 +81,9 @@ std::string render_ethernet(const Usable& one, const std::vector<std::string>& d
   if (one.is_dhcp()) return out + "    dhcp4: true\n    dhcp-identifier: mac\n";
   out += fmt::format("    addresses:\n      - \"{}/{}\"\n", nic.address, nic.prefix);
   if (!nic.gateway.empty()) {
-    out += fmt::format("    routes:\n      - to: default\n        via: \"{}\"\n", nic.gateway);
+    // Not "default": the cloud-init of Debian 12 knows that word for netplan only.
+    out += fmt::format("    routes:\n      - to: \"{}\"\n        via: \"{}\"\n",
+                       family_of(nic.gateway) == Family::kV4 ? "0.0.0.0/0" : "::/0", nic.gateway);
     if (one.index > 0) out += fmt::format("        metric: {}\n", one.metric());
   }
   if (dns.empty()) return out;

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/id.h"
+#include "base/text.h"
 #include "engine/firmware.h"
 #include "engine/locks.h"
 #include "engine/reconcile.h"
@@ -124,6 +125,11 @@ Result<void> collect_networks(Collector& gc, const std::set<std::string>& known)
   network::cni::Host host = cni_host(gc.ports);
   for (const auto& cached : COCOON_TRY(network::cni::list_cache(host, ""))) {
     if (is_id(cached.attachment.container)) owners.insert(cached.attachment.container);
+  }
+  for (const std::string& name : COCOON_TRY(network::cni::list_unfinished(host))) {
+    for (std::string_view part : split(name, '-')) {
+      if (is_id(part)) owners.emplace(part);
+    }
   }
   std::string mine = COCOON_TRY(install_id(gc.ports.db));
   for (std::string& id : COCOON_TRY(network::claimed_netns(mine))) owners.insert(std::move(id));

@@ -318,6 +318,7 @@ Result<void> remove_network(const Ports& ports, const model::Vm& vm) {
   auto removed = remove_ports(ports, vm, 0);
   auto owner = COCOON_TRY(network_owner(ports, vm.id));
   COCOON_TRY(network::remove_netns(owner));
+  COCOON_TRY(cni::remove_unfinished(cni_host(ports), vm.id));
   if (!detached) return detached;
   return removed;
 }

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "model/json_fields.h"
+#include "sys/fault.h"
 #include "sys/files.h"
 
 namespace cocoon::network::cni {
@@ -13,6 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kKind = "cniCacheV1";
+const std::string kUnfinished = ".tmp-";  // before the name of a file that is being written
 constexpr std::size_t kMaxFile = std::size_t{4} << 20;
 
 Result<std::vector<std::pair<std::string, std::string>>> read_args(const json* list) {
@@ -87,9 +89,36 @@ std::string cache_name(const Cached& cached) {
                      cached.attachment.if_name);
 }
 
+// Whole or not at all for whoever looks, but without waiting for the disk: what a power loss takes,
+// it takes with the namespace. The temporary file's name says whose it is.
 Result<void> write_cache(const Host& host, const Cached& cached) {
   COCOON_TRY(sys::make_dirs(host.cache_dir, 0700));
-  return sys::write_file_atomic(cache_path(host, cached), render_cache(cached), 0600);
+  std::filesystem::path temp = host.cache_dir / (kUnfinished + cache_name(cached));
+  {
+    constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW;
+    sys::UniqueFd fd = COCOON_TRY(sys::open_file(temp, kFlags, 0600));
+    COCOON_TRY(sys::write_all(fd.get(), render_cache(cached)), "write {}", temp.native());
+  }
+  sys::side_effect("write attachment");
+  COCOON_TRY(sys::rename_path(temp, cache_path(host, cached)));
+  sys::side_effect("record attachment");
+  return {};
+}
+
+Result<std::vector<std::string>> list_unfinished(const Host& host) {
+  std::vector<std::string> names;
+  for (std::string& name : COCOON_TRY(sys::list_dir(host.cache_dir))) {
+    if (name.starts_with(kUnfinished)) names.push_back(std::move(name));
+  }
+  return names;
+}
+
+Result<void> remove_unfinished(const Host& host, std::string_view container) {
+  for (const std::string& name : COCOON_TRY(list_unfinished(host))) {
+    if (name.find(container) == std::string::npos) continue;
+    COCOON_TRY(sys::remove_file(host.cache_dir / name));
+  }
+  return {};
 }
 
 Result<void> remove_cache(const Host& host, const Cached& cached) {
@@ -104,8 +133,8 @@ Result<std::vector<Cached>> list_cache(const Host& host, std::string_view contai
     auto text = sys::read_file(host.cache_dir / name, kMaxFile);
     auto cached = text ? parse_cache(*text) : Result<Cached>(pass(text.error()));
     if (!cached || cache_name(*cached) != name) {
-      bool temporary = name.starts_with(".");  // of a write that was killed
-      if (!temporary) log_warn("ignoring {}: not the record of a CNI attachment", name);
+      if (!name.starts_with(kUnfinished))
+        log_warn("ignoring {}: not the record of a CNI attachment", name);
       continue;
     }
     if (container.empty() || cached->attachment.container == container) {

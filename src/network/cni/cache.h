@@ -37,4 +37,9 @@ Result<void> remove_cache(const Host& host, const Cached& cached);
 // be read is logged and left alone.
 Result<std::vector<Cached>> list_cache(const Host& host, std::string_view container);
 
+// Files of writes that were killed: their names hold the container's. To be looked at and removed
+// under its lock.
+Result<std::vector<std::string>> list_unfinished(const Host& host);
+Result<void> remove_unfinished(const Host& host, std::string_view container);
+
 }  // namespace cocoon::network::cni

@@ -22,7 +22,7 @@ ethernets:
     addresses:
       - "10.88.0.5/16"
     routes:
-      - to: default
+      - to: "0.0.0.0/0"
         via: "10.88.0.1"
     nameservers:
       addresses:
@@ -39,7 +39,7 @@ ethernets:
     addresses:
       - "fd00::5/64"
     routes:
-      - to: default
+      - to: "::/0"
         via: "fd00::1"
         metric: 300
     nameservers:
