@@ -37,6 +37,7 @@ void Transfer::take_remarks(std::string_view text) {
 Result<void> Transfer::take(const agent_wire::Frame& frame) {
   if (frame.type == type::kStdout) {
     data_ += frame.data;
+    if (!frame.data.empty()) patience_ = deadline_in(silence_);
   } else if (frame.type == type::kStderr) {
     take_remarks(frame.data);
   } else if (frame.type == type::kExit) {
@@ -53,15 +54,19 @@ Result<void> Transfer::take(const agent_wire::Frame& frame) {
 
 // Sends what is queued and takes what has arrived; waits for one of the two if asked to.
 Result<void> Transfer::pump(bool may_wait) {
+  std::size_t queued = session_.pending();
   COCOON_TRY(session_.flush());
+  if (session_.pending() < queued) patience_ = deadline_in(silence_);
   short wanted = static_cast<short>(session_.pending() > 0 ? POLLIN | POLLOUT : POLLIN);
   std::array<pollfd, 2> set{pollfd{session_.fd(), wanted, 0}, pollfd{sys::cancel_fd(), POLLIN, 0}};
-  int limit = may_wait ? static_cast<int>(silence_.count()) : 0;
-  int happened = poll(set.data(), set.size(), limit);
-  if (happened < 0 && errno != EINTR) return fail_errno("wait for the agent");
+  int limit = may_wait ? static_cast<int>(time_left(patience_).count()) : 0;
+  if (poll(set.data(), set.size(), limit) < 0 && errno != EINTR) {
+    return fail_errno("wait for the agent");
+  }
   COCOON_TRY(sys::check_cancelled());
-  if (happened == 0 && may_wait) {
-    return fail(ErrorKind::kTimeout, "the guest's agent was silent for {} ms", silence_.count());
+  // What nobody asked for is no progress: a guest that floods us with it is as good as silent.
+  if (may_wait && time_left(patience_).count() == 0) {
+    return fail(ErrorKind::kTimeout, "the guest's agent did nothing for {} ms", silence_.count());
   }
   if ((set[0].revents & (POLLIN | POLLHUP | POLLERR)) == 0) return {};
   COCOON_TRY(session_.fill());
@@ -74,6 +79,7 @@ Result<void> Transfer::pump(bool may_wait) {
 }
 
 std::size_t Transfer::read_some(char* to, std::size_t size) {
+  patience_ = deadline_in(silence_);  // the time that we took ourselves does not count
   while (taken_ == data_.size()) {
     data_.clear();
     taken_ = 0;
@@ -102,6 +108,7 @@ bool Transfer::read(char* to, std::size_t size) {
 
 bool Transfer::write(std::string_view bytes) {
   if (!result_ || over_) return false;
+  patience_ = deadline_in(silence_);
   session_.send_stdin(bytes);
   do {
     result_ = pump(session_.pending() > kMaxQueued);
@@ -111,6 +118,7 @@ bool Transfer::write(std::string_view bytes) {
 
 Result<void> Transfer::finish() {
   if (!over_ && result_) session_.close_stdin();
+  patience_ = deadline_in(silence_);
   while (result_ && !over_) {
     data_.clear();  // padding after the archive's end
     taken_ = 0;

@@ -20,7 +20,10 @@ class Transfer : public tree_copy::ByteSource, public tree_copy::ByteSink {
  public:
   using Remark = std::function<void(std::string_view)>;
   Transfer(Session& session, Remark remark, Milliseconds silence = Milliseconds(120'000))
-      : session_(session), remark_(std::move(remark)), silence_(silence) {}
+      : session_(session),
+        remark_(std::move(remark)),
+        silence_(silence),
+        patience_(deadline_in(silence)) {}
 
   // Bytes of the guest's archive. False at its end, and on an error, which finish() returns.
   bool read(char* to, std::size_t size) override;
@@ -41,6 +44,7 @@ class Transfer : public tree_copy::ByteSource, public tree_copy::ByteSink {
   Session& session_;
   Remark remark_;
   Milliseconds silence_;  // how long a guest may do nothing
+  Deadline patience_;     // moves on with each byte that is taken or given
   std::string data_;
   std::size_t taken_ = 0;
   std::string line_;

@@ -16,6 +16,8 @@ namespace cocoon::cli {
 namespace {
 
 constexpr int kOurFailure = 125;
+// A guest of our own making has an agent: on a slow host it only takes its time.
+constexpr std::chrono::minutes kBootLimit{5};
 
 struct VmRun {
   CreateFlags create;
@@ -43,6 +45,7 @@ Result<int> run_detached(App& app, const VmRun& flags, const engine::CreateReque
 Result<int> attend(App& app, engine::Ports& ports, const VmRun& flags,
                    const engine::CreateRequest& request, const engine::AttachedRun& run) {
   engine::ExecRequest exec;
+  exec.wait = kBootLimit;
   if (!run.own_program) {
     exec.argv = request.command;
     exec.env = request.env;
