@@ -76,15 +76,19 @@ struct Command {
   // The body; returns the exit code of a success. Empty where the helper has it.
   std::function<Result<int>(App&, const Arguments&)> run;
 
-  // "vm" of "vm stop", empty for "gc"; and the word after it.
+  // "vm" of "vm stop", "vm disk" of "vm disk list", empty for "gc"; and the word after it.
   std::string_view group() const;
   std::string_view verb() const;
 };
 
 struct Group {
-  std::string name;
+  std::string name;  // "vm"; one inside another: "vm disk"
   std::string summary;
 };
+
+// The word by which a path is reached from a group: "disk" for "vm disk" from "vm", "vm" for "vm"
+// from "". Empty when it is not one word further.
+std::string_view word_below(std::string_view path, std::string_view group);
 
 // What is running: cocoon or its helper.
 struct Program {

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 
 #include "cli/general/general.h"
+#include "cli/vm/disk/disk.h"
 #include "cli/vm/vm.h"
 
 namespace cocoon::cli {
@@ -9,6 +10,7 @@ namespace cocoon::cli {
 Program cocoon_program(const HelperBodies& bodies) {
   return {.is_helper = false,
           .groups = {{"vm", "Manage VMs"},
+                     {"vm disk", "Attach, detach, list and grow the disks of a VM"},
                      {"image", "Manage the images that VMs are made from"},
                      {"kernel", "Manage the kernels of images that have none"}},
           .commands = {
@@ -29,6 +31,10 @@ Program cocoon_program(const HelperBodies& bodies) {
               vm_console_command(),
               vm_logs_command(),
               vm_net_command(),
+              vm_disk_attach_command(),
+              vm_disk_detach_command(),
+              vm_disk_list_command(),
+              vm_disk_resize_command(),
               image_import_command(bodies.image_import),
               image_list_command(),
               image_inspect_command(),

@@ -75,7 +75,9 @@ std::string group_help(const Program& program, std::string_view group,
   std::string summary = "cocoon runs microVMs on this host";
   std::string path = "cocoon";
   for (const Group& other : program.groups) {
-    if (group.empty()) rows.emplace_back(other.name, other.summary);
+    if (auto word = word_below(other.name, group); !word.empty()) {
+      rows.emplace_back(word, other.summary);
+    }
     if (group == other.name) {
       summary = other.summary;
       path += " " + other.name;

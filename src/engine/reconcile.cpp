@@ -9,6 +9,7 @@
 #include "engine/shim_control.h"
 #include "engine/uids.h"
 #include "engine/user_network.h"
+#include "engine/vm_disk.h"
 #include "engine/vm_files.h"
 #include "engine/vm_network.h"
 #include "engine/vm_view.h"
@@ -102,6 +103,9 @@ Result<std::optional<model::Vm>> settle_dead_op(Ports& ports, model::Vm vm) {
     COCOON_TRY(end_recorded_vmm(ports, vm), "clean up vm {}", vm.id);
     COCOON_TRY(drop_vm(ports, vm), "clean up vm {}", vm.id);
     return std::optional<model::Vm>();
+  }
+  if (is_disk_op(vm)) {
+    return std::optional<model::Vm>(COCOON_TRY(settle_disk_op(ports, vm), "clean up vm {}", vm.id));
   }
   if (vm.state != model::VmState::kRunning) {
     // A start died between the VMM's birth and its row: nobody ever saw that VMM.

@@ -126,6 +126,15 @@ Result<void> make_data_disks(const Ports& ports, const model::Vm& vm,
   return {};
 }
 
+model::Vm as_host_can(const Ports& ports, const model::Vm& vm) {
+  model::Vm out = vm;
+  for (const model::Disk& disk : vm.disks) {
+    if (disk.role != model::DiskRole::kCow) continue;
+    out.config.no_direct_io |= !sys::supports_direct_io(vm_dir(ports, vm) / disk.path);
+  }
+  return out;
+}
+
 Result<void> make_initrd(const Ports& ports, const model::Vm& vm, bool ends_by_reboot) {
   fs::path target = vm_dir(ports, vm) / vmm::kInitrdFile;
   fs::path temp = vm_dir(ports, vm) / ".initrd.tmp";

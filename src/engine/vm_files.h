@@ -33,6 +33,10 @@ Result<void> make_root_disk(const Ports& ports, const model::Vm& vm, int lock_fd
 Result<void> make_data_disks(const Ports& ports, const model::Vm& vm,
                              const std::vector<model::DataDiskSpec>& specs, int lock_fd);
 
+// The record as this host can launch it: direct I/O is a wish (unless a disk demands it), and not
+// every file system has it.
+model::Vm as_host_can(const Ports& ports, const model::Vm& vm);
+
 // The boot-kit initrd of this start: the kernel object's initramfs with boot.json appended.
 // `ends_by_reboot` as in render_boot_json.
 Result<void> make_initrd(const Ports& ports, const model::Vm& vm, bool ends_by_reboot);

@@ -50,17 +50,6 @@ Result<void> remove_sockets(const store::fs::path& dir, const vmm::Launch& launc
   return {};
 }
 
-// The record as this host can launch it: direct I/O is a wish (unless a disk demands it), and not
-// every file system has it.
-model::Vm as_host_can(const Ports& ports, const model::Vm& vm) {
-  model::Vm out = vm;
-  for (const model::Disk& disk : vm.disks) {
-    if (disk.role != model::DiskRole::kCow) continue;
-    out.config.no_direct_io |= !sys::supports_direct_io(vm_dir(ports, vm) / disk.path);
-  }
-  return out;
-}
-
 // Files of this start, in place before the VMM exists.
 Result<vmm::Launch> prepare(Ports& ports, const vmm::Backend& backend, model::Vm& vm,
                             vmm::Accel accel, int lock_fd) {

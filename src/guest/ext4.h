@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Growing the COW's ext4 to its device, so that a disk enlarged on the host is larger inside too.
+// Growing an ext4 of ours to its device, so that a disk enlarged on the host is larger inside too.
 // The host never touches a file system that a guest has written.
 #pragma once
 

@@ -98,6 +98,11 @@ Result<void> mount_data(const DataMount& mount, const DiskFinder& disks, Deadlin
   if (same_directory(target.get(), root.fd())) return fail(what, "would cover the root");
   auto mounted = mount_on(target, device, mount.fstype.c_str(), 0);
   if (!mounted) return fail(what, mounted.error().text());
+  if (mount.fstype != "ext4") return {};
+  // Through the path once more: the descriptor is of the directory below the mount.
+  const UniqueFd top = COCOON_GUEST_TRY(root.make_dirs(mount.path));
+  auto grown = grow_ext4(device, "/proc/self/fd/" + std::to_string(top.get()));
+  if (!grown) return fail(what, grown.error().text());
   return {};
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "base/units.h"
+#include "model/wording.h"
 
 namespace cocoon::model {
 namespace {
@@ -114,6 +115,28 @@ Result<std::vector<DataDiskSpec>> complete_data_disks(std::vector<DataDiskSpec> 
     }
   }
   return specs;
+}
+
+Result<DataDiskSpec> complete_data_disk(DataDiskSpec spec, const std::vector<Disk>& others) {
+  auto taken = [&others](std::string_view name) {
+    return std::any_of(others.begin(), others.end(),
+                       [name](const Disk& other) { return other.serial == name; });
+  };
+  if (!spec.name.empty() && taken(spec.name)) {
+    return fail(ErrorKind::kConflict, "data disk \"{}\" {}", spec.name, kAlreadyExists);
+  }
+  for (int number = 1; spec.name.empty(); ++number) {
+    std::string candidate = fmt::format("data{}", number);
+    if (!taken(candidate)) spec.name = candidate;
+  }
+  auto specs = COCOON_TRY(complete_data_disks({std::move(spec)}));
+  DataDiskSpec& complete = specs.front();
+  for (const Disk& other : others) {
+    if (complete.mount->empty() || other.mount_point != *complete.mount) continue;
+    return fail(ErrorKind::kConflict, "mount={}: data disk \"{}\" is mounted there",
+                *complete.mount, other.serial);
+  }
+  return std::move(complete);
 }
 
 Disk data_disk(const DataDiskSpec& spec) {

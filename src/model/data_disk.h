@@ -38,6 +38,10 @@ Result<DataDiskSpec> parse_data_disk(std::string_view text);
 // with a mount, a mount point that cannot be, a size below the file system's least.
 Result<std::vector<DataDiskSpec>> complete_data_disks(std::vector<DataDiskSpec> specs);
 
+// The same for one disk that a VM with these disks gets. kConflict ("… already exists") as well:
+// the name or the mount point is another disk's.
+Result<DataDiskSpec> complete_data_disk(DataDiskSpec spec, const std::vector<Disk>& others);
+
 // The record's entry for a complete spec; its file is data-<name>.raw.
 Disk data_disk(const DataDiskSpec& spec);
 

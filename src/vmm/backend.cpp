@@ -25,10 +25,37 @@ std::string_view choose(const model::Config& config, const BackendNeeds& needs,
   return is_ready(preferred, needs) && kvm_usable() ? kCloudHypervisor : kQemu;
 }
 
+Failure no_hotplug(const Backend& backend) {
+  return fail(ErrorKind::kUnsupported,
+              "{} cannot change the disks of a running VM (capability "
+              "hotplug); stop it first",
+              backend.name());
+}
+
 }  // namespace
 
 Result<model::DevicePlan> Backend::replan_nics(const model::Vm&) const {
   return fail(ErrorKind::kUnsupported, "{} cannot change the NICs of a VM that exists", name());
+}
+
+Result<std::vector<std::string>> Backend::plugged_disks(const model::Vm&, const RunningVmm&,
+                                                        Deadline) const {
+  return no_hotplug(*this);
+}
+
+Result<void> Backend::plug_disk(const model::Vm&, const std::string&, const RunningVmm&,
+                                Deadline) const {
+  return no_hotplug(*this);
+}
+
+Result<void> Backend::unplug_disk(const model::Vm&, const std::string&, const RunningVmm&,
+                                  Deadline) const {
+  return no_hotplug(*this);
+}
+
+Result<void> Backend::grow_disk(const model::Vm&, const std::string&, std::int64_t,
+                                const RunningVmm&, Deadline) const {
+  return no_hotplug(*this);
 }
 
 Result<std::unique_ptr<Backend>> make_backend(std::string_view name, const model::Config& config) {

@@ -9,11 +9,13 @@
 //   stop     ask_guest_to_stop() → quit() → the engine kills by pidfd
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -72,6 +74,12 @@ class Backend {
   // running; nothing else in it changes. kUnsupported where a plan cannot change.
   virtual Result<model::DevicePlan> replan_nics(const model::Vm& vm) const;
 
+  // The record's stored plan for the disks that are in the record now: one that is gone gives its
+  // place up, a new one gets a place, everything else stays as it is. What is added to a VM that
+  // runs by its record gets a place for hot-plug. kUnsupported with the numbers when no place is
+  // free; kCorrupt as plan_launch.
+  virtual Result<model::DevicePlan> replan_disks(const model::Vm& vm) const = 0;
+
   // The launch of a VM from its stored plan; no side effect. kCorrupt: the plan is not one of ours
   // or does not fit the record's disks. kUnsupported: the plan needs a newer VMM than is installed.
   virtual Result<Launch> plan_launch(const model::Vm& vm, Accel accel) const = 0;
@@ -97,6 +105,24 @@ class Backend {
   // A VMM is gone and nobody saw how it ended: are there signs in the VM directory that it ended in
   // order, as by a guest's power-off? False: none, or this VMM leaves none.
   virtual bool left_in_order(int /*vm_dir*/) const { return false; }
+
+  // The disks of a running guest (Capabilities::hotplug; kUnsupported without it). `vm` is the
+  // record, and its stored plan has the disk; `path` names it. Each may be repeated: what is so
+  // already is success. Errors as quit.
+
+  // Paths of those disks of the record that the VMM has.
+  virtual Result<std::vector<std::string>> plugged_disks(const model::Vm& vm, const RunningVmm& vmm,
+                                                         Deadline deadline) const;
+  // Hands the disk to the guest, which sees it a moment later.
+  virtual Result<void> plug_disk(const model::Vm& vm, const std::string& path,
+                                 const RunningVmm& vmm, Deadline deadline) const;
+  // Takes it away and waits until guest and VMM let go of it: its file is free then. kTimeout: the
+  // guest did not (it still may). kUnsupported as well: the disk's place allows it only cold.
+  virtual Result<void> unplug_disk(const model::Vm& vm, const std::string& path,
+                                   const RunningVmm& vmm, Deadline deadline) const;
+  // Grows the disk with its file; the guest is told.
+  virtual Result<void> grow_disk(const model::Vm& vm, const std::string& path, std::int64_t bytes,
+                                 const RunningVmm& vmm, Deadline deadline) const;
 
   // For inspect.
   virtual Result<VmmStatus> status(const RunningVmm& vmm, Deadline deadline) const = 0;

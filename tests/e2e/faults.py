@@ -92,6 +92,22 @@ class Faults(StoreTest):
     def test_vm_rm_of_a_running_vm(self):
         self.sweep(("vm", "rm", "--force", "made"), lambda: self.c.run_vm("--name", "made", *SLEEP))
 
+    def test_vm_disk_attach(self):
+        self.sweep(("vm", "disk", "attach", "made", "size=16M,name=db"),
+                   lambda: self.c.create_vm("--name", "made", *SLEEP))
+
+    def test_vm_disk_attach_to_a_running_vm(self):
+        self.sweep(("vm", "disk", "attach", "made", "size=16M,name=db"),
+                   lambda: self.c.run_vm("--name", "made", *SLEEP))
+
+    def test_vm_disk_detach(self):
+        self.sweep(("vm", "disk", "detach", "--delete", "made", "db"),
+                   lambda: self.c.create_vm("--name", "made", "--data-disk", "size=16M,name=db", *SLEEP))
+
+    def test_vm_disk_resize(self):
+        self.sweep(("vm", "disk", "resize", "made", "root", "11G"),
+                   lambda: self.c.create_vm("--name", "made", *SLEEP))
+
     def test_image_import(self):
         self.sweep(("image", "import", "app", IMAGES / "app-docker.tar"))
 

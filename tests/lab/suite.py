@@ -19,7 +19,7 @@ from pathlib import Path
 E2E = Path(__file__).resolve().parents[1] / "e2e"
 RESULTS = Path("/results")
 # What every backend has to pass, and what only one runs here: QEMU boots a cloud image on the host.
-ALL = ("smoke", "lifecycle", "data_disks", "console", "crash")
+ALL = ("smoke", "lifecycle", "data_disks", "disk", "console", "crash")
 MORE = {"cloud-hypervisor": ("cloud_hypervisor", "cloud_image")}
 SKIPPED = 77
 

@@ -70,10 +70,8 @@ class Completer {
       ++place_.names;
       return;
     }
-    auto is_word = [&](const Group& group) { return group.name == word; };
-    if (place_.group.empty() &&
-        std::any_of(program_.groups.begin(), program_.groups.end(), is_word)) {
-      place_.group = word;
+    if (const Group* group = find_group(program_, place_.group, word)) {
+      place_.group = group->name;
       return;
     }
     place_.command = find_command(program_, place_.group, word);
@@ -108,8 +106,9 @@ class Completer {
   }
 
   void add_words(const std::string& group) {
-    if (group.empty()) {
-      for (const Group& other : program_.groups) add(other.name, other.summary);
+    for (const Group& inner : program_.groups) {
+      std::string_view word = word_below(inner.name, group);
+      if (!word.empty()) add(std::string(word), inner.summary);
     }
     for (const Command& command : program_.commands) {
       if (command.group() == group && !command.hidden) {

@@ -8,15 +8,10 @@
 namespace cocoon::cli {
 namespace {
 
-bool is_group(const Program& program, std::string_view word) {
-  return std::any_of(program.groups.begin(), program.groups.end(),
-                     [word](const Group& group) { return group.name == word; });
-}
-
 // Takes one of the command's words. False when it names nothing.
 bool take_word(const Program& program, const std::string& word, Selection& selection) {
-  if (selection.group.empty() && is_group(program, word)) {
-    selection.group = word;
+  if (const Group* group = find_group(program, selection.group, word)) {
+    selection.group = group->name;
     return true;
   }
   selection.command = find_command(program, selection.group, word);
@@ -24,6 +19,13 @@ bool take_word(const Program& program, const std::string& word, Selection& selec
 }
 
 }  // namespace
+
+const Group* find_group(const Program& program, std::string_view group, std::string_view word) {
+  for (const Group& inner : program.groups) {
+    if (!word.empty() && word_below(inner.name, group) == word) return &inner;
+  }
+  return nullptr;
+}
 
 const Command* find_command(const Program& program, std::string_view group, std::string_view word) {
   for (const Command& command : program.commands) {
@@ -38,8 +40,9 @@ const Command* find_command(const Program& program, std::string_view group, std:
 std::vector<std::string> near_commands(const Program& program, std::string_view group,
                                        std::string_view word) {
   std::vector<std::string> known;
-  if (group.empty()) {
-    for (const Group& other : program.groups) known.push_back(other.name);
+  for (const Group& inner : program.groups) {
+    std::string_view next = word_below(inner.name, group);
+    if (!next.empty()) known.emplace_back(next);
   }
   for (const Command& command : program.commands) {
     if (command.group() == group && !command.hidden) known.emplace_back(command.verb());

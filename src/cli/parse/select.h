@@ -13,7 +13,7 @@ namespace cocoon::cli {
 
 struct Selection {
   const Command* command = nullptr;  // null: only a group was named, or nothing at all
-  std::string group;                 // "", "vm"
+  std::string group;                 // "", "vm", "vm disk"
   std::string unknown;               // a word that is no command of the group
   std::vector<std::string> rest;     // the arguments without the command's words
 };
@@ -22,10 +22,13 @@ struct Selection {
 Result<Selection> select_command(const Program& program, const FlagSet& globals,
                                  const std::vector<std::string>& arguments);
 
+// The group inside `group` (empty: of all) that this word names; null when there is none.
+const Group* find_group(const Program& program, std::string_view group, std::string_view word);
+
 // The command of a group whose verb or alias this is; null when there is none.
 const Command* find_command(const Program& program, std::string_view group, std::string_view word);
 
-// Verbs of a group (and for the empty one the group names) that `word` may have been meant as.
+// Verbs of a group, and words of the groups in it, that `word` may have been meant as.
 std::vector<std::string> near_commands(const Program& program, std::string_view group,
                                        std::string_view word);
 

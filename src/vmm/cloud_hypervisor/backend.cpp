@@ -93,6 +93,11 @@ Result<model::DevicePlan> CloudHypervisorBackend::replan_nics(const model::Vm& v
   return plan_to_json(COCOON_TRY(cloud_hypervisor::replan_nics(plan, vm), "plan the NICs"));
 }
 
+Result<model::DevicePlan> CloudHypervisorBackend::replan_disks(const model::Vm& vm) const {
+  Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
+  return plan_to_json(COCOON_TRY(cloud_hypervisor::replan_disks(plan, vm), "plan the disks"));
+}
+
 Result<Launch> CloudHypervisorBackend::plan_launch(const model::Vm& vm, Accel accel) const {
   if (accel != Accel::kKvm) {
     return fail(ErrorKind::kUnsupported, "Cloud Hypervisor does not emulate a processor");

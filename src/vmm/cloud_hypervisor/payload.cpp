@@ -55,6 +55,8 @@ Json render_memory(const model::Vm& vm, const Plan& plan, const Host& host) {
   return memory;
 }
 
+}  // namespace
+
 Json render_disk(const model::Vm& vm, const model::Disk& disk, const DiskPlan& plan) {
   Json json{{"path", disk.path}, {"id", plan.id}};
   bool overlay = !disk.backing.empty();
@@ -68,6 +70,8 @@ Json render_disk(const model::Vm& vm, const model::Disk& disk, const DiskPlan& p
   json["queue_size"] = plan.queue_size;
   return json;
 }
+
+namespace {
 
 Result<Json> render_disks(const model::Vm& vm, const Plan& plan) {
   if (vm.disks.size() != plan.disks.size()) {

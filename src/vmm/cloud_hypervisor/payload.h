@@ -22,6 +22,10 @@ inline constexpr int kGuestCid = 3;
 Result<nlohmann::ordered_json> render_vm_config(const model::Vm& vm, const Plan& plan,
                                                 const Host& host);
 
+// One disk of it, as vm.add-disk takes it, too.
+nlohmann::ordered_json render_disk(const model::Vm& vm, const model::Disk& disk,
+                                   const DiskPlan& plan);
+
 // The whole launch; `program` is left empty. Errors as render_vm_config.
 Result<Launch> render_launch(const model::Vm& vm, const Plan& plan, const Host& host);
 

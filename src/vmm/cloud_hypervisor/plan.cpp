@@ -35,10 +35,28 @@ bool is_device_id(std::string_view text) {
          std::all_of(text.begin(), text.end(), good);
 }
 
-// "data-db.raw" -> "disk-data-db". A name that makes no ID gives way to its place in the list.
-std::string device_id(const model::Disk& disk, std::size_t index) {
+bool has_id(const Plan& plan, std::string_view id) {
+  return std::any_of(plan.disks.begin(), plan.disks.end(),
+                     [id](const DiskPlan& disk) { return disk.id == id; });
+}
+
+// "data-db.raw" -> "disk-data-db". A name that makes no ID gives way to its place in the list, or
+// the next that is free.
+std::string device_id(const Plan& plan, const model::Disk& disk, std::size_t index) {
   std::string id = "disk-" + disk.path.substr(0, disk.path.find('.'));
-  return is_device_id(id) ? id : fmt::format("disk{}", index);
+  while (!is_device_id(id) || has_id(plan, id)) id = fmt::format("disk{}", index++);
+  return id;
+}
+
+DiskPlan plan_disk(const Plan& plan, const model::Vm& vm, std::size_t index) {
+  const model::Disk& disk = vm.disks[index];
+  DiskPlan out;
+  out.path = disk.path;
+  out.id = device_id(plan, disk, index);
+  // A read-only layer is mostly served from the guest's page cache: one queue will do.
+  out.queues = disk.read_only ? 1 : std::min(vm.config.cpu, kMaxQueues);
+  out.queue_size = vm.config.disk_queue_size == 0 ? kDefaultQueueSize : vm.config.disk_queue_size;
+  return out;
 }
 
 bool is_queue_size(int size) {
@@ -190,12 +208,8 @@ Result<Plan> make_plan(const model::Vm& vm) {
   Plan plan;
   plan.vcpus = vm.config.cpu;
   plan.memory = vm.config.memory;
-  int queue_size = vm.config.disk_queue_size == 0 ? kDefaultQueueSize : vm.config.disk_queue_size;
   for (std::size_t index = 0; index < vm.disks.size(); ++index) {
-    const model::Disk& disk = vm.disks[index];
-    // A read-only layer is mostly served from the guest's page cache: one queue will do.
-    int queues = disk.read_only ? 1 : std::min(vm.config.cpu, kMaxQueues);
-    plan.disks.push_back({disk.path, device_id(disk, index), queues, queue_size});
+    plan.disks.push_back(plan_disk(plan, vm, index));
   }
   if (!are_distinct(plan.disks)) return fail(ErrorKind::kInvalid, "two disks with one name");
   return replan_nics(plan, vm);
@@ -209,6 +223,23 @@ Result<Plan> replan_nics(const Plan& plan, const model::Vm& vm) {
     out.nics.push_back(
         COCOON_TRY(plan_nic(vm.nics[index], plan.vcpus, vm.config.queue_size), "NIC {}", index));
   }
+  return out;
+}
+
+Result<Plan> replan_disks(const Plan& plan, const model::Vm& vm) {
+  COCOON_TRY(check_limits(vm));
+  Plan out = plan;
+  std::erase_if(out.disks, [&vm](const DiskPlan& disk) {
+    return std::none_of(vm.disks.begin(), vm.disks.end(),
+                        [&disk](const model::Disk& other) { return other.path == disk.path; });
+  });
+  for (std::size_t index = 0; index < vm.disks.size(); ++index) {
+    if (index < out.disks.size() && out.disks[index].path == vm.disks[index].path) continue;
+    out.disks.insert(out.disks.begin() + static_cast<std::ptrdiff_t>(index),
+                     plan_disk(out, vm, index));
+  }
+  // Disks in another order than before would be there twice now.
+  COCOON_TRY(check_plan(out));
   return out;
 }
 

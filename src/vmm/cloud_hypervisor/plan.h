@@ -53,6 +53,11 @@ Result<Plan> make_plan(const model::Vm& vm);
 // have stay as they are. kUnsupported, kInvalid as make_plan.
 Result<Plan> replan_nics(const Plan& plan, const model::Vm& vm);
 
+// The plan for the record's disks as they are now: disks that are gone give their places up, new
+// ones get one. kUnsupported as make_plan; kCorrupt: plan and record have their disks in different
+// orders.
+Result<Plan> replan_disks(const Plan& plan, const model::Vm& vm);
+
 model::DevicePlan plan_to_json(const Plan& plan);
 
 // Reads and checks a stored plan, which may come from a hostile snapshot. kCorrupt.

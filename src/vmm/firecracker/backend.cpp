@@ -43,6 +43,11 @@ Result<model::DevicePlan> FirecrackerBackend::replan_nics(const model::Vm& vm) c
   return plan_to_json(COCOON_TRY(firecracker::replan_nics(plan, vm), "plan the NICs"));
 }
 
+Result<model::DevicePlan> FirecrackerBackend::replan_disks(const model::Vm& vm) const {
+  Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
+  return plan_to_json(COCOON_TRY(firecracker::replan_disks(plan, vm), "plan the disks"));
+}
+
 Result<Launch> FirecrackerBackend::plan_launch(const model::Vm& vm, Accel /*accel*/) const {
   COCOON_TRY(capabilities());
   Plan plan = COCOON_TRY(parse_plan(vm.device_plan));

@@ -63,6 +63,18 @@ bool is_drive_id(std::string_view text) {
   });
 }
 
+std::string free_id(const Plan& plan) {
+  std::size_t number = 0;
+  auto is_taken = [&plan](const std::string& id) {
+    return std::any_of(plan.drives.begin(), plan.drives.end(),
+                       [&id](const DrivePlan& drive) { return drive.id == id; });
+  };
+  std::string id;
+  do id = fmt::format("drive_{}", number++);
+  while (is_taken(id));
+  return id;
+}
+
 // No two drives may share a file or an id.
 bool are_distinct(const std::vector<DrivePlan>& drives) {
   std::set<std::string_view> paths;
@@ -154,6 +166,24 @@ Result<Plan> replan_nics(const Plan& plan, const model::Vm& vm) {
   }
   Plan out = plan;
   out.nics = vm.nics.size();
+  return out;
+}
+
+Result<Plan> replan_disks(const Plan& plan, const model::Vm& vm) {
+  COCOON_TRY(check_limits(vm));
+  Plan out = plan;
+  std::erase_if(out.drives, [&vm](const DrivePlan& drive) {
+    return std::none_of(vm.disks.begin(), vm.disks.end(),
+                        [&drive](const model::Disk& disk) { return disk.path == drive.path; });
+  });
+  for (std::size_t index = 0; index < vm.disks.size(); ++index) {
+    const std::string& path = vm.disks[index].path;
+    if (index < out.drives.size() && out.drives[index].path == path) continue;
+    out.drives.insert(out.drives.begin() + static_cast<std::ptrdiff_t>(index),
+                      {path, free_id(out)});
+  }
+  // Disks in another order than before would be there twice now.
+  COCOON_TRY(check_plan(out));
   return out;
 }
 

@@ -107,7 +107,10 @@ nlohmann::ordered_json render_backing(const model::Disk& disk) {
        {{"driver", "file"}, {"filename", disk.backing}, {"read-only", true}, {"locking", "off"}}}};
 }
 
-std::string render_node(const model::Vm& vm, const model::Disk& disk, const DiskPlan& plan) {
+}  // namespace
+
+nlohmann::ordered_json render_node(const model::Vm& vm, const model::Disk& disk,
+                                   const DiskPlan& plan) {
   nlohmann::ordered_json file{{"driver", "file"}, {"filename", disk.path}};
   nlohmann::ordered_json node{{"node-name", plan.node},
                               {"driver", disk.backing.empty() ? "raw" : "qcow2"}};
@@ -126,8 +129,29 @@ std::string render_node(const model::Vm& vm, const model::Disk& disk, const Disk
   }
   node["file"] = std::move(file);
   if (!disk.backing.empty()) node["backing"] = render_backing(disk);
-  return node.dump();
+  return node;
 }
+
+nlohmann::ordered_json render_device(const model::Vm& vm, const model::Disk& disk,
+                                     const DiskPlan& plan) {
+  nlohmann::ordered_json device{{"driver", "virtio-blk-pci"}, {"id", device_id(plan)}};
+  device["drive"] = plan.node;
+  if (!disk.serial.empty()) device["serial"] = disk.serial;
+  device["num-queues"] = plan.queues;
+  device["queue-size"] = plan.queue_size;
+  if (plan.port >= 0) {
+    device["bus"] = fmt::format("rp{}", plan.port);
+  } else {
+    device["bus"] = "pcie.0";
+    device["addr"] = fmt::format("{:#x}", plan.slot);
+  }
+  if (!vm.boot.firmware.empty() && disk.role == model::DiskRole::kCow) device["bootindex"] = 0;
+  return device;
+}
+
+std::string device_id(const DiskPlan& plan) { return "disk-" + plan.node; }
+
+namespace {
 
 // A value of QEMU's key=value syntax, where a comma has to be doubled.
 std::string escape_value(std::string_view text) {
@@ -135,6 +159,17 @@ std::string escape_value(std::string_view text) {
   for (char c : text) {
     out += c;
     if (c == ',') out += ',';
+  }
+  return out;
+}
+
+// {"driver":"x","id":"y"} -> "x,id=y".
+std::string device_option(const nlohmann::ordered_json& device) {
+  std::string out;
+  for (const auto& [key, value] : device.items()) {
+    std::string text =
+        value.is_string() ? escape_value(value.get_ref<const std::string&>()) : value.dump();
+    out += key == "driver" ? text : fmt::format(",{}={}", key, text);
   }
   return out;
 }
@@ -151,15 +186,8 @@ Result<void> add_disks(Args& args, Launch& launch, const model::Vm& vm, const Pl
       return fail(ErrorKind::kCorrupt, "disk \"{}\", but the device plan has \"{}\"", disk.path,
                   place.path);
     }
-    add(args, "-blockdev", render_node(vm, disk, place));
-    std::string serial =
-        disk.serial.empty() ? "" : fmt::format(",serial={}", escape_value(disk.serial));
-    bool boots = !vm.boot.firmware.empty() && disk.role == model::DiskRole::kCow;
-    add(args, "-device",
-        fmt::format("virtio-blk-pci,id=disk-{0},drive={0}{1},num-queues={2},queue-size={3},"
-                    "bus=pcie.0,addr={4:#x}{5}",
-                    place.node, serial, place.queues, place.queue_size, place.slot,
-                    boots ? ",bootindex=0" : ""));
+    add(args, "-blockdev", render_node(vm, disk, place).dump());
+    add(args, "-device", device_option(render_device(vm, disk, place)));
     if (!disk.backing.empty()) launch.files.push_back({disk.backing, false});
     launch.files.push_back({disk.path, !disk.read_only});
   }

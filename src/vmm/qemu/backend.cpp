@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/qemu/backend.h"
 
+#include <algorithm>
+
 #include "sys/files.h"
 #include "sys/stream_socket.h"
 #include "vmm/installed.h"
 #include "vmm/qemu/argv.h"
+#include "vmm/qemu/hotplug.h"
 #include "vmm/qemu/plan.h"
 #include "vmm/qemu/qmp_client.h"
 #include "vmm/qemu/version.h"
@@ -51,6 +54,21 @@ Result<void> wait_until_running(const RunningVmm& vmm, Deadline deadline) {
       return fail(ErrorKind::kTimeout, "the guest does not run yet");
     }
   }
+}
+
+// A disk of the record and its place.
+struct PlacedDisk {
+  const model::Disk* disk = nullptr;
+  DiskPlan place;
+};
+
+Result<PlacedDisk> find_disk(const model::Vm& vm, const std::string& path) {
+  Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
+  auto is_it = [&path](const auto& disk) { return disk.path == path; };
+  auto disk = std::find_if(vm.disks.begin(), vm.disks.end(), is_it);
+  auto place = std::find_if(plan.disks.begin(), plan.disks.end(), is_it);
+  if (disk != vm.disks.end() && place != plan.disks.end()) return PlacedDisk{&*disk, *place};
+  return fail(ErrorKind::kCorrupt, "the device plan has no disk \"{}\"", path);
 }
 
 Result<void> press_power_button(const RunningVmm& vmm, Deadline deadline) {
@@ -104,6 +122,11 @@ Result<model::DevicePlan> QemuBackend::replan_nics(const model::Vm& vm) const {
   return plan_to_json(COCOON_TRY(qemu::replan_nics(plan, vm), "plan the NICs"));
 }
 
+Result<model::DevicePlan> QemuBackend::replan_disks(const model::Vm& vm) const {
+  Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
+  return plan_to_json(COCOON_TRY(qemu::replan_disks(plan, vm), "plan the disks"));
+}
+
 Result<Launch> QemuBackend::plan_launch(const model::Vm& vm, Accel accel) const {
   Capabilities able = COCOON_TRY(capabilities());
   Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
@@ -142,6 +165,52 @@ Result<void> QemuBackend::quit(const RunningVmm& vmm, Deadline deadline) const {
 }
 
 AgentSocket QemuBackend::agent_socket() const { return {kAgentSocket, true}; }
+
+Result<std::vector<std::string>> QemuBackend::plugged_disks(const model::Vm& vm,
+                                                            const RunningVmm& vmm,
+                                                            Deadline deadline) const {
+  Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
+  QmpClient client = COCOON_TRY(open_client(vmm, deadline), "ask QEMU for its disks");
+  auto ids = COCOON_TRY(device_ids(client, deadline));
+  std::vector<std::string> paths;
+  for (const DiskPlan& disk : plan.disks) {
+    if (std::find(ids.begin(), ids.end(), device_id(disk)) != ids.end()) paths.push_back(disk.path);
+  }
+  return paths;
+}
+
+Result<void> QemuBackend::plug_disk(const model::Vm& vm, const std::string& path,
+                                    const RunningVmm& vmm, Deadline deadline) const {
+  PlacedDisk found = COCOON_TRY(find_disk(vm, path));
+  QmpClient client = COCOON_TRY(open_client(vmm, deadline), "plug {} in", path);
+  COCOON_TRY(qemu::plug_disk(client, render_node(vm, *found.disk, found.place),
+                             render_device(vm, *found.disk, found.place), deadline),
+             "plug {} in", path);
+  return {};
+}
+
+Result<void> QemuBackend::unplug_disk(const model::Vm& vm, const std::string& path,
+                                      const RunningVmm& vmm, Deadline deadline) const {
+  PlacedDisk found = COCOON_TRY(find_disk(vm, path));
+  if (found.place.port < 0) {
+    return fail(ErrorKind::kUnsupported,
+                "{} is behind no root port, where QEMU could unplug it; stop the VM first", path);
+  }
+  QmpClient client = COCOON_TRY(open_client(vmm, deadline), "unplug {}", path);
+  COCOON_TRY(qemu::unplug_disk(client, device_id(found.place), found.place.node, deadline),
+             "unplug {}", path);
+  return {};
+}
+
+Result<void> QemuBackend::grow_disk(const model::Vm& vm, const std::string& path,
+                                    std::int64_t bytes, const RunningVmm& vmm,
+                                    Deadline deadline) const {
+  PlacedDisk found = COCOON_TRY(find_disk(vm, path));
+  QmpClient client = COCOON_TRY(open_client(vmm, deadline), "grow {}", path);
+  nlohmann::json arguments{{"node-name", found.place.node}, {"size", bytes}};
+  COCOON_TRY(client.execute("block_resize", arguments, deadline), "grow {}", path);
+  return {};
+}
 
 Result<VmmStatus> QemuBackend::status(const RunningVmm& vmm, Deadline deadline) const {
   QmpClient client = COCOON_TRY(open_client(vmm, deadline), "ask QEMU for its status");

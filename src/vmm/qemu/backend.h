@@ -25,12 +25,21 @@ class QemuBackend : public Backend {
   Result<Firmware> firmware() const override;
   Result<model::DevicePlan> plan_devices(const model::Vm& vm) const override;
   Result<model::DevicePlan> replan_nics(const model::Vm& vm) const override;
+  Result<model::DevicePlan> replan_disks(const model::Vm& vm) const override;
   Result<Launch> plan_launch(const model::Vm& vm, Accel accel) const override;
   Result<void> finish_start(const Launch& launch, const RunningVmm& vmm,
                             Deadline deadline) const override;
   Result<bool> ask_guest_to_stop(const RunningVmm& vmm, Deadline deadline) const override;
   Result<void> quit(const RunningVmm& vmm, Deadline deadline) const override;
   AgentSocket agent_socket() const override;
+  Result<std::vector<std::string>> plugged_disks(const model::Vm& vm, const RunningVmm& vmm,
+                                                 Deadline deadline) const override;
+  Result<void> plug_disk(const model::Vm& vm, const std::string& path, const RunningVmm& vmm,
+                         Deadline deadline) const override;
+  Result<void> unplug_disk(const model::Vm& vm, const std::string& path, const RunningVmm& vmm,
+                           Deadline deadline) const override;
+  Result<void> grow_disk(const model::Vm& vm, const std::string& path, std::int64_t bytes,
+                         const RunningVmm& vmm, Deadline deadline) const override;
   Result<VmmStatus> status(const RunningVmm& vmm, Deadline deadline) const override;
 
  private:

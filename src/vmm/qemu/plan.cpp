@@ -29,10 +29,79 @@ bool is_node_name(std::string_view text) {
          std::isalpha(static_cast<unsigned char>(text[0])) != 0;
 }
 
-// "data-db.raw" -> "data-db". Names that are no node names get their place in the list.
-std::string node_name(const model::Disk& disk, std::size_t index) {
-  std::string stem = disk.path.substr(0, disk.path.find('.'));
-  return is_node_name(stem) ? stem : fmt::format("disk{}", index);
+bool has_node(const Plan& plan, std::string_view node) {
+  return std::any_of(plan.disks.begin(), plan.disks.end(),
+                     [node](const DiskPlan& disk) { return disk.node == node; });
+}
+
+// "data-db.raw" -> "data-db". Names that are no node names get their place in the list, or the next
+// that is free.
+std::string node_name(const Plan& plan, const model::Disk& disk, std::size_t index) {
+  std::string name = disk.path.substr(0, disk.path.find('.'));
+  while (!is_node_name(name) || has_node(plan, name)) name = fmt::format("disk{}", index++);
+  return name;
+}
+
+// The lowest free root port, or -1.
+int free_port(const Plan& plan) {
+  for (int port = 0; port < plan.root_ports; ++port) {
+    bool taken = std::any_of(plan.disks.begin(), plan.disks.end(),
+                             [port](const DiskPlan& disk) { return disk.port == port; });
+    if (!taken) return port;
+  }
+  return -1;
+}
+
+// The lowest free slot, or 0. The last ones are the NICs' where there are any.
+int free_slot(const Plan& plan) {
+  int last = plan.nics.empty() ? kLastFreeSlot : kFirstNicSlot - 1;
+  for (int slot = kFirstFreeSlot; slot <= last; ++slot) {
+    bool taken = std::any_of(plan.disks.begin(), plan.disks.end(),
+                             [slot](const DiskPlan& disk) { return disk.slot == slot; });
+    if (!taken) return slot;
+  }
+  return 0;
+}
+
+enum class Where { kSlot, kPort, kPortOnly };  // the first two: or else the other
+
+Result<void> find_place(const Plan& plan, Where where, DiskPlan& disk) {
+  if (where == Where::kSlot) disk.slot = free_slot(plan);
+  if (disk.slot == 0) disk.port = free_port(plan);
+  if (disk.slot == 0 && disk.port < 0 && where == Where::kPort) disk.slot = free_slot(plan);
+  if (disk.slot != 0 || disk.port >= 0) return {};
+  if (where == Where::kPortOnly) {
+    return fail(ErrorKind::kUnsupported,
+                "all {} root ports of the running QEMU guest are taken; stop the VM first",
+                plan.root_ports);
+  }
+  return fail(ErrorKind::kUnsupported, "{} disks, but a QEMU guest has places for {}",
+              plan.disks.size() + 1, plan.disks.size());
+}
+
+// Those that the guest sees behind its root disk.
+bool is_behind_root(const model::Disk& disk) {
+  return disk.role == model::DiskRole::kData || disk.role == model::DiskRole::kCidata;
+}
+
+// Guests see what is in slots before what is behind ports. So the disks behind the root disk are
+// all in the one or all in the other, and their order is that of the record; behind ports, where a
+// running guest can lose them, while enough are left for those that come later.
+Where place_of_new(const model::Vm& vm, const model::Disk& disk) {
+  auto count = std::count_if(vm.disks.begin(), vm.disks.end(), is_behind_root);
+  return is_behind_root(disk) && count <= kColdRootPorts ? Where::kPort : Where::kSlot;
+}
+
+Result<DiskPlan> plan_disk(const Plan& plan, const model::Vm& vm, std::size_t index, Where where) {
+  const model::Disk& disk = vm.disks[index];
+  DiskPlan out;
+  out.path = disk.path;
+  out.node = node_name(plan, disk, index);
+  // A read-only layer is mostly served from the guest's page cache: one queue will do.
+  out.queues = disk.read_only ? 1 : std::min(vm.config.cpu, kMaxQueues);
+  out.queue_size = vm.config.disk_queue_size == 0 ? kDefaultQueueSize : vm.config.disk_queue_size;
+  COCOON_TRY(find_place(plan, where, out));
+  return out;
 }
 
 bool is_queue_size(int size) {
@@ -66,12 +135,15 @@ Result<void> check_limits(const model::Vm& vm) {
   return {};
 }
 
-Result<void> check_disk(const DiskPlan& disk) {
+Result<void> check_disk(const DiskPlan& disk, int root_ports) {
   if (!is_node_name(disk.node) || disk.path.empty() || disk.path.find('/') != std::string::npos) {
     return fail(ErrorKind::kCorrupt, "disk \"{}\" with node \"{}\"", disk.path, disk.node);
   }
-  if (disk.slot < kFirstFreeSlot || disk.slot > kLastFreeSlot) {
-    return fail(ErrorKind::kCorrupt, "disk \"{}\" in slot {}", disk.path, disk.slot);
+  bool in_slot = disk.port == -1 && disk.slot >= kFirstFreeSlot && disk.slot <= kLastFreeSlot;
+  bool behind_port = disk.slot == 0 && disk.port >= 0 && disk.port < root_ports;
+  if (!in_slot && !behind_port) {
+    return fail(ErrorKind::kCorrupt, "disk \"{}\" in slot {}, root port {}", disk.path, disk.slot,
+                disk.port);
   }
   if (disk.queues < 1 || disk.queues > kMaxQueues || !is_queue_size(disk.queue_size)) {
     return fail(ErrorKind::kCorrupt, "disk \"{}\" with {} queues of {}", disk.path, disk.queues,
@@ -91,14 +163,14 @@ Result<void> check_nic(const NicPlan& nic, int expected_slot) {
               nic.queue_pairs, nic.queue_size);
 }
 
-// No two disks may share a file, a node or a slot.
+// No two disks may share a file, a node or a place.
 bool are_distinct(const std::vector<DiskPlan>& disks) {
   std::set<std::string_view> paths;
   std::set<std::string_view> nodes;
-  std::set<int> slots;
+  std::set<std::pair<int, int>> places;
   return std::all_of(disks.begin(), disks.end(), [&](const DiskPlan& disk) {
     return paths.insert(disk.path).second && nodes.insert(disk.node).second &&
-           slots.insert(disk.slot).second;
+           places.insert({disk.slot, disk.port}).second;
   });
 }
 
@@ -148,7 +220,7 @@ Result<void> check_plan(const Plan& plan) {
   if (plan.machine.major < 1 || plan.machine.minor < 0) {
     return fail(ErrorKind::kCorrupt, "machine version {}", plan.machine.to_string());
   }
-  for (const DiskPlan& disk : plan.disks) COCOON_TRY(check_disk(disk));
+  for (const DiskPlan& disk : plan.disks) COCOON_TRY(check_disk(disk, plan.root_ports));
   if (!are_distinct(plan.disks)) {
     return fail(ErrorKind::kCorrupt, "two disks in one place");
   }
@@ -158,11 +230,13 @@ Result<void> check_plan(const Plan& plan) {
 }
 
 nlohmann::json disk_to_json(const DiskPlan& disk) {
-  return {{"path", disk.path},
-          {"node", disk.node},
-          {"slot", disk.slot},
-          {"queues", disk.queues},
-          {"queue_size", disk.queue_size}};
+  nlohmann::json json = {{"path", disk.path},
+                         {"node", disk.node},
+                         {"slot", disk.slot},
+                         {"queues", disk.queues},
+                         {"queue_size", disk.queue_size}};
+  if (disk.port >= 0) json["port"] = disk.port;
+  return json;
 }
 
 Result<std::vector<DiskPlan>> parse_disks(const nlohmann::json* list) {
@@ -179,6 +253,7 @@ Result<std::vector<DiskPlan>> parse_disks(const nlohmann::json* list) {
     fields.get("slot", disk.slot);
     fields.get("queues", disk.queues);
     fields.get("queue_size", disk.queue_size);
+    fields.get("port", disk.port);
     COCOON_TRY(fields.check());
     disks.push_back(std::move(disk));
   }
@@ -240,13 +315,8 @@ Result<Plan> make_plan(const model::Vm& vm, Version version) {
   plan.vcpus = vm.config.cpu;
   plan.memory = vm.config.memory;
   plan.root_ports = kMaxRootPorts;
-  int queue_size = vm.config.disk_queue_size == 0 ? kDefaultQueueSize : vm.config.disk_queue_size;
   for (std::size_t index = 0; index < vm.disks.size(); ++index) {
-    const model::Disk& disk = vm.disks[index];
-    // A read-only layer is mostly served from the guest's page cache: one queue will do.
-    int queues = disk.read_only ? 1 : std::min(vm.config.cpu, kMaxQueues);
-    plan.disks.push_back({disk.path, node_name(disk, index),
-                          kFirstFreeSlot + static_cast<int>(index), queues, queue_size});
+    plan.disks.push_back(COCOON_TRY(plan_disk(plan, vm, index, place_of_new(vm, vm.disks[index]))));
   }
   if (!are_distinct(plan.disks)) return fail(ErrorKind::kInvalid, "two disks with one name");
   return replan_nics(plan, vm);
@@ -264,6 +334,24 @@ Result<Plan> replan_nics(const Plan& plan, const model::Vm& vm) {
         plan_nic(vm.nics[index], static_cast<int>(index), vm.config.queue_size), "NIC {}", index));
   }
   COCOON_TRY(check_nic_room(out));
+  return out;
+}
+
+Result<Plan> replan_disks(const Plan& plan, const model::Vm& vm) {
+  COCOON_TRY(check_limits(vm));
+  Plan out = plan;
+  std::erase_if(out.disks, [&vm](const DiskPlan& disk) {
+    return std::none_of(vm.disks.begin(), vm.disks.end(),
+                        [&disk](const model::Disk& other) { return other.path == disk.path; });
+  });
+  Where where = vm.state == model::VmState::kRunning ? Where::kPortOnly : Where::kPort;
+  for (std::size_t index = 0; index < vm.disks.size(); ++index) {
+    if (index < out.disks.size() && out.disks[index].path == vm.disks[index].path) continue;
+    DiskPlan added = COCOON_TRY(plan_disk(out, vm, index, where));
+    out.disks.insert(out.disks.begin() + static_cast<std::ptrdiff_t>(index), std::move(added));
+  }
+  // Disks in another order than before would be there twice now.
+  COCOON_TRY(check_plan(out));
   return out;
 }
 

@@ -134,6 +134,45 @@ TEST_F(QemuVm, TalksToNobodyButTheRecordedProcess) {
   EXPECT_EQ(status.error().kind, ErrorKind::kCorrupt) << status.error().to_string();
 }
 
+TEST_F(QemuVm, GivesAndTakesDisksWhileItRuns) {
+  ASSERT_NO_FATAL_FAILURE(boot());
+  ASSERT_TRUE(console_shows("guest-ready"));
+  vm_.state = model::VmState::kRunning;
+  vm_.disks.push_back(data("hot"));
+  make_disk("data-hot.raw", true);
+  auto plan = backend_->replan_disks(vm_);
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  vm_.device_plan = *plan;
+  for (int again = 0; again < 2; ++again) {
+    auto plugged = backend_->plug_disk(vm_, "data-hot.raw", running(), seconds(10));
+    ASSERT_TRUE(plugged) << plugged.error().to_string();
+  }
+  // Sums, so that the echo of the line is not taken for its answer.
+  type("until $b grep -qx hot /sys/block/vd*/serial; do $b sleep 0.1; done; echo seen-$((40+2))\n");
+  ASSERT_TRUE(console_shows("seen-42"));
+
+  constexpr std::int64_t kGrown = 96 << 20;
+  auto grown = backend_->grow_disk(vm_, "data-hot.raw", kGrown, running(), seconds(10));
+  ASSERT_TRUE(grown) << grown.error().to_string();
+  EXPECT_EQ(std::filesystem::file_size(dir_ / "data-hot.raw"), static_cast<std::uintmax_t>(kGrown));
+  type(
+      fmt::format("until $b grep -qx {} /sys/block/vd*/size; do $b sleep 0.1; done; "
+                  "echo grown-$((40+3))\n",
+                  kGrown / 512));
+  ASSERT_TRUE(console_shows("grown-43"));
+
+  for (const char* path : {"data-hot.raw", "data-db.raw", "data-hot.raw"}) {
+    auto unplugged = backend_->unplug_disk(vm_, path, running(), seconds(60));
+    ASSERT_TRUE(unplugged) << path << ": " << unplugged.error().to_string();
+  }
+  auto left = backend_->plugged_disks(vm_, running(), seconds(10));
+  ASSERT_TRUE(left) << left.error().to_string();
+  EXPECT_EQ(*left, (std::vector<std::string>{"layer0.erofs", "cow.raw"}));
+  auto slot = backend_->unplug_disk(vm_, "cow.raw", running(), seconds(10));
+  ASSERT_FALSE(slot);
+  EXPECT_EQ(slot.error().kind, ErrorKind::kUnsupported);
+}
+
 TEST_F(QemuVm, FillsEverySlotThatThePlanPromises) {
   int places = backend_->capabilities()->max_disks;
   vm_.disks.clear();

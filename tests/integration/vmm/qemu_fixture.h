@@ -34,6 +34,8 @@ class QemuVm : public testing::Test {
   bool console_shows(std::string_view text, Milliseconds limit = Milliseconds(90'000));
   void type(std::string_view text);
   std::string vmm_log() const;
+  // An empty disk in the VM directory, owned as the engine would have it.
+  void make_disk(const std::string& name, bool writable);
   RunningVmm running() const;
 
   std::optional<sys::TempDir> top_;
@@ -48,7 +50,6 @@ class QemuVm : public testing::Test {
 
  private:
   void place_files(const std::filesystem::path& kernel, const std::filesystem::path& modules);
-  void make_disk(const std::string& name, bool writable);
   sys::UniqueFd input_, output_;
 };
 

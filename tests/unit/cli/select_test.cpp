@@ -12,8 +12,10 @@ namespace {
 using Words = std::vector<std::string>;
 
 Program program() {
-  Program out{.is_helper = false, .groups = {{"vm", ""}, {"image", ""}}, .commands = {}};
-  for (const char* path : {"vm start", "vm stop", "vm list", "image list", "gc", "version"}) {
+  Program out{
+      .is_helper = false, .groups = {{"vm", ""}, {"vm disk", ""}, {"image", ""}}, .commands = {}};
+  for (const char* path :
+       {"vm start", "vm stop", "vm list", "vm disk list", "image list", "gc", "version"}) {
     Command command;
     command.path = path;
     if (command.verb() == "list") command.aliases = {"ls"};
@@ -37,6 +39,17 @@ TEST(Select, FindsCommandsAndAliases) {
   EXPECT_EQ(f.select({"vm", "stop", "a"})->command->path, "vm stop");
   EXPECT_EQ(f.select({"vm", "stop", "a"})->rest, (Words{"a"}));
   EXPECT_EQ(f.select({"image", "ls"})->command->path, "image list");
+}
+
+TEST(Select, FindsGroupsInGroups) {
+  Fixture f;
+  EXPECT_EQ(f.select({"vm", "disk", "ls", "web"})->command->path, "vm disk list");
+  EXPECT_EQ(f.select({"vm", "disk", "ls", "web"})->rest, Words{"web"});
+  EXPECT_EQ(f.select({"vm", "disk"})->group, "vm disk");
+  EXPECT_EQ(f.select({"vm", "disk", "stop"})->unknown, "stop");
+  EXPECT_EQ(f.select({"disk", "list"})->unknown, "disk");
+  EXPECT_EQ(near_commands(f.known, "vm", "dsik"), Words{"disk"});
+  EXPECT_EQ(near_commands(f.known, "vm disk", "lsit"), Words{"list"});
 }
 
 TEST(Select, GlobalFlagsMayStandAnywhere) {

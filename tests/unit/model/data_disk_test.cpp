@@ -161,6 +161,25 @@ TEST(DataDisk, IsAValidDiskOfARecord) {
   EXPECT_EQ(disk.direct_io, false);
 }
 
+TEST(DataDisk, OneMoreIsCheckedAgainstTheOthers) {
+  std::vector<Disk> others;
+  auto first = complete({"size=1G", "size=1G,name=db,mount=/srv/db"});
+  ASSERT_TRUE(first);
+  for (const DataDiskSpec& spec : *first) others.push_back(data_disk(spec));
+  auto more = [&others](const std::string& text) {
+    return complete_data_disk(*parse_data_disk(text), others);
+  };
+  auto made = more("size=1G");
+  ASSERT_TRUE(made) << made.error().to_string();
+  EXPECT_EQ(made->name, "data2");
+  EXPECT_EQ(*made->mount, "/mnt/data2");
+  EXPECT_EQ(more("size=1G,name=db").error().kind, ErrorKind::kConflict);
+  EXPECT_EQ(more("size=1G,name=db").error().cause, "data disk \"db\" already exists");
+  EXPECT_EQ(more("size=1G,mount=/srv/db").error().kind, ErrorKind::kConflict);
+  EXPECT_EQ(more("size=20M,fstype=xfs").error().kind, ErrorKind::kInvalid);
+  EXPECT_TRUE(more("size=1G,mount="));
+}
+
 // A random list of flags out of good and bad parts; whatever is accepted must make a valid list of
 // disks that survives JSON.
 TEST(DataDisk, AcceptedListsSurviveJson) {

@@ -32,6 +32,26 @@ TEST(ChPlan, SurvivesItsJson) {
   EXPECT_EQ(*again, *plan);
 }
 
+TEST(ChPlan, ChangesOnlyWhatChanged) {
+  model::Vm vm = test::sample_vm();
+  vm.disks.push_back(test::data("a"));
+  auto plan = make_plan(vm);
+  ASSERT_TRUE(plan);
+  vm.disks.pop_back();
+  vm.disks.insert(vm.disks.begin() + 2, test::data("b"));
+  auto after = replan_disks(*plan, vm);
+  ASSERT_TRUE(after) << after.error().to_string();
+  EXPECT_EQ(after->disks[2], (DiskPlan{"data-b.raw", "disk-data-b", 2, 512}));
+  EXPECT_EQ(after->disks[3], plan->disks[2]);
+  EXPECT_EQ(after->disks.size(), vm.disks.size());
+  std::swap(vm.disks[0], vm.disks[1]);
+  EXPECT_EQ(replan_disks(*plan, vm).error().kind, ErrorKind::kCorrupt);
+  while (vm.disks.size() <= kFreeSlotsDirect) {
+    vm.disks.push_back(test::data(fmt::format("d{}", vm.disks.size())));
+  }
+  EXPECT_EQ(replan_disks(*plan, vm).error().kind, ErrorKind::kUnsupported);
+}
+
 TEST(ChPlan, TakesExactlyAsManyDisksAsThereAreSlots) {
   struct Case {
     bool firmware, windows;

@@ -45,6 +45,24 @@ TEST(FirecrackerPlan, DrivesInAttachOrder) {
   EXPECT_EQ(*again, *plan);
 }
 
+TEST(FirecrackerPlan, ChangesOnlyWhatChanged) {
+  model::Vm vm = test::sample_vm();
+  vm.disks.push_back(test::data("a"));
+  vm.disks.push_back(test::data("b"));
+  auto plan = make_plan(vm);
+  ASSERT_TRUE(plan);
+  vm.disks.erase(vm.disks.begin() + 4);
+  vm.disks.push_back(test::data("c"));
+  auto after = replan_disks(*plan, vm);
+  ASSERT_TRUE(after) << after.error().to_string();
+  EXPECT_EQ(after->drives[4], (DrivePlan{"data-b.raw", "drive_5"}));
+  EXPECT_EQ(after->drives[5], (DrivePlan{"data-c.raw", "drive_4"}));
+  while (vm.disks.size() <= kMaxDisks) {
+    vm.disks.push_back(test::data(fmt::format("d{}", vm.disks.size())));
+  }
+  EXPECT_EQ(replan_disks(*plan, vm).error().kind, ErrorKind::kUnsupported);
+}
+
 TEST(FirecrackerPlan, CountsAllDevicesBeforeAnythingIsMade) {
   model::Vm vm = test::sample_vm();
   vm.disks.clear();

@@ -109,6 +109,79 @@ TEST(QemuPlan, GivesOddNamesANodeOfTheirOwn) {
   EXPECT_EQ(plan->disks[1].node, "disk1");
 }
 
+TEST(QemuPlan, PutsDataDisksBehindRootPortsWhileSomeAreLeftForOthers) {
+  model::Vm vm = test::sample_vm();
+  for (int index = 0; index < kColdRootPorts; ++index) {
+    vm.disks.push_back(test::data(fmt::format("d{}", index)));
+  }
+  auto plan = make_plan(vm, kVersion);
+  ASSERT_TRUE(plan) << plan.error().to_string();
+  EXPECT_EQ(plan->disks[4], (DiskPlan{"data-d0.raw", "data-d0", 0, 2, 256, 0}));
+  EXPECT_EQ(plan->disks[7].port, kColdRootPorts - 1);
+  EXPECT_EQ(*parse_plan(plan_to_json(*plan)), *plan);
+  // One more, and none is: the guest's order stays that of the record.
+  vm.disks.push_back(test::data("more"));
+  plan = make_plan(vm, kVersion);
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->disks[4], (DiskPlan{"data-d0.raw", "data-d0", kFirstFreeSlot + 4, 2, 256, -1}));
+  EXPECT_EQ(plan->disks[8].slot, kFirstFreeSlot + 8);
+}
+
+TEST(QemuPlan, ChangesOnlyWhatChanged) {
+  model::Vm vm = test::sample_vm();
+  vm.disks.push_back(test::data("a"));
+  vm.disks.push_back(test::data("b"));
+  auto plan = make_plan(vm, kVersion);
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(*replan_disks(*plan, vm), *plan);
+  auto before = *plan;
+  std::erase_if(vm.disks, [](const model::Disk& disk) { return disk.serial == "a"; });
+  vm.disks.push_back(test::data("c_d"));
+  vm.state = model::VmState::kRunning;
+  auto after = replan_disks(before, vm);
+  ASSERT_TRUE(after) << after.error().to_string();
+  ASSERT_EQ(after->disks.size(), before.disks.size());
+  EXPECT_EQ(after->disks[4], before.disks[5]);
+  // The place of the one that went, and a name that QEMU takes.
+  EXPECT_EQ(after->disks[5], (DiskPlan{"data-c_d.raw", "disk5", 0, 2, 256, 0}));
+  after->disks.resize(5);
+  before.disks.erase(before.disks.begin() + 4);
+  EXPECT_EQ(*after, before);
+}
+
+TEST(QemuPlan, GivesARunningGuestEveryRootPortAndNoSlot) {
+  model::Vm vm = test::sample_vm();
+  auto plan = make_plan(vm, kVersion);
+  ASSERT_TRUE(plan);
+  vm.state = model::VmState::kRunning;
+  for (int index = 0; index < kMaxRootPorts; ++index) {
+    vm.disks.push_back(test::data(fmt::format("d{}", index)));
+    plan = replan_disks(*plan, vm);
+    ASSERT_TRUE(plan) << plan.error().to_string();
+    EXPECT_EQ(plan->disks.back().port, index);
+  }
+  vm.disks.push_back(test::data("over"));
+  auto over = replan_disks(*plan, vm);
+  ASSERT_FALSE(over);
+  EXPECT_EQ(over.error().kind, ErrorKind::kUnsupported);
+  EXPECT_EQ(over.error().cause,
+            "all 8 root ports of the running QEMU guest are taken; stop the VM first");
+  vm.state = model::VmState::kStopped;
+  over = replan_disks(*plan, vm);
+  ASSERT_TRUE(over) << over.error().to_string();
+  EXPECT_EQ(over->disks.back().slot, kFirstFreeSlot + 4);
+}
+
+TEST(QemuPlan, FindsDisksInAnotherOrder) {
+  model::Vm vm = test::sample_vm();
+  auto plan = make_plan(vm, kVersion);
+  ASSERT_TRUE(plan);
+  std::swap(vm.disks[0], vm.disks[1]);
+  auto wrong = replan_disks(*plan, vm);
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().kind, ErrorKind::kCorrupt);
+}
+
 struct LimitCase {
   const char* name;
   std::function<void(model::Vm&)> change;
@@ -175,6 +248,19 @@ INSTANTIATE_TEST_SUITE_P(
         DamageCase{"NodeWithComma", [](Json& j) { j["disks"][0]["node"] = "a,id=b"; }},
         DamageCase{"SlotOfTheRootPorts", [](Json& j) { j["disks"][0]["slot"] = kRootPortSlot; }},
         DamageCase{"OneSlotTwice", [](Json& j) { j["disks"][0]["slot"] = j["disks"][1]["slot"]; }},
+        DamageCase{"SlotAndPort", [](Json& j) { j["disks"][0]["port"] = 0; }},
+        DamageCase{"PortThatIsNotThere",
+                   [](Json& j) {
+                     j["disks"][0]["slot"] = 0;
+                     j["disks"][0]["port"] = 8;
+                   }},
+        DamageCase{"OnePortTwice",
+                   [](Json& j) {
+                     for (int i : {0, 1}) {
+                       j["disks"][i]["slot"] = 0;
+                       j["disks"][i]["port"] = 3;
+                     }
+                   }},
         DamageCase{"NoQueues", [](Json& j) { j["disks"][0]["queues"] = 0; }},
         DamageCase{"ManyDisks", [](Json& j) { j["disks"] = Json::array_t(27, j["disks"][0]); }}),
     [](const auto& test) { return std::string(test.param.name); });

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vm disk`: what is attached, taken away and grown is what the guest, the record and the next start
+see."""
+
+import json
+import os
+import re
+import signal
+
+import backends
+import cocoon_e2e
+from cocoon_e2e import CONFLICT, NOT_FOUND, UNSUPPORTED, USAGE, StoreTest, wait_for
+
+MIB = 1 << 20
+
+# Prints the guest's disks and mounts whenever they change: "disks NAME=SECTORS,… mounts DIR,…".
+WATCH = r"""
+last=
+while :; do
+  now="disks"
+  for d in /sys/block/vd*; do
+    [ -e "$d/size" ] && now="$now $(cat $d/serial 2>/dev/null)=$(cat $d/size)"
+  done
+  now="$now mounts$(grep -oE ' /(mnt|srv)[^ ]*' /proc/mounts | tr -d '\n')"
+  [ "$now" = "$last" ] || echo "$now."
+  last=$now
+  sleep 0.2
+done
+"""
+
+
+class DiskTest(StoreTest):
+    def disks(self, name):
+        """{name: object} of `vm disk list`."""
+        return {disk["name"]: disk for disk in self.c.ok("vm", "disk", "list", "-o", "json", name).json()}
+
+    def watch(self, name, *flags):
+        """A running VM whose guest tells what disks it has."""
+        return self.c.run_vm("--name", name, *flags, "busybox", "--", "/bin/sh", "-c", WATCH)
+
+    def wait_seen(self, vm, pattern, after=0):
+        """Waits for a report of the guest that matches, behind `after` bytes of its console."""
+        return wait_for(f"the guest to see /{pattern}/", lambda: re.search(
+            rf"^disks.*{pattern}", self.c.console_text(vm["id"])[after:].replace("\r", ""), re.M), 60, 0.2)
+
+    def seen_size(self, name, size):
+        return rf" {name}={size // 512} " if backends.has("disk_serials") else rf"={size // 512} "
+
+    def record_disks(self, name):
+        return [d["serial"] for d in self.c.inspect(name)["storage_configs"] if d["role"] == "data"]
+
+
+class Cold(DiskTest):
+    """A VM that does not run: on every backend."""
+
+    def boot(self, name):
+        """Starts the VM, reads what its guest reports first, and ends it."""
+        before = len(self.c.console_text(self.c.inspect(name)["id"]))
+        self.c.ok("vm", "start", name)
+        report = self.wait_seen(self.c.inspect(name), r"mounts.*\.$", before).group(0)
+        self.c.ok("vm", "stop", "--force", name)
+        return report
+
+    def test_attach_resize_detach(self):
+        vm = self.c.create_vm("--name", "cold", "--data-disk", "size=64M,name=first",
+                              "busybox", "--", "/bin/sh", "-c", WATCH)
+        folder = self.c.vm_dir(vm["id"])
+        made = self.c.ok("vm", "disk", "attach", "cold", "size=200M,mount=/srv/more")
+        self.assertEqual(made.out, "data1\n")
+        self.assertIn("mounts it at /srv/more when it starts", made.err)
+        info = os.stat(folder / "data-data1.raw")
+        self.assertEqual((info.st_size, info.st_uid, info.st_mode & 0o7777), (200 * MIB, vm["uid"], 0o600))
+        other = self.c.ok("vm", "disk", "attach", "-o", "json", "cold", "size=32M,name=raw,fstype=none").json()
+        self.assertEqual((other["name"], other["size"], other["attached"], other["role"]),
+                         ("raw", 32 * MIB, False, "data"))
+        self.assertEqual(self.record_disks("cold"), ["first", "data1", "raw"])
+        report = self.boot("cold")
+        self.assertRegex(report, self.seen_size("data1", 200 * MIB))
+        self.assertRegex(report, self.seen_size("raw", 32 * MIB))
+        self.assertRegex(report, r"mounts.* /mnt/first.*")
+        self.assertIn(" /srv/more", report)
+
+        self.assertEqual(self.c.ok("vm", "disk", "resize", "cold", "raw", "48M").out, "48MiB\n")
+        self.assertEqual(self.disks("cold")["raw"]["size"], 48 * MIB)
+        self.c.ok("vm", "disk", "resize", "cold", "root", "11G")
+        self.assertEqual(self.c.inspect("cold")["config"]["storage"], 11 << 30)
+        self.assertEqual(os.stat(folder / "cow.raw").st_size, 11 << 30)
+
+        self.c.ok("vm", "disk", "detach", "--delete", "cold", "first")
+        self.assertFalse((folder / "data-first.raw").exists())
+        self.assertEqual(self.record_disks("cold"), ["data1", "raw"])
+        report = self.boot("cold")
+        self.assertRegex(report, self.seen_size("raw", 48 * MIB))
+        self.assertRegex(report, rf"={(11 << 30) // 512} ")
+        self.assertNotIn("/mnt/first", report)
+        self.assertIn(" /srv/more", report)
+
+    def test_keep_moves_the_data(self):
+        vm = self.c.create_vm("--name", "keep", "--data-disk", "size=16M,name=db,fstype=none",
+                              "busybox", "--", "/bin/true")
+        source = self.c.vm_dir(vm["id"]) / "data-db.raw"
+        with open(source, "r+b") as file:
+            file.write(b"precious")
+        target = self.c.base / "kept.raw"
+        self.addCleanup(target.unlink, missing_ok=True)
+        self.c.ok("vm", "disk", "detach", "--keep", target, "keep", "db")
+        self.assertFalse(source.exists())
+        self.assertEqual(self.record_disks("keep"), [])
+        info = target.stat()
+        self.assertEqual((info.st_uid, info.st_mode & 0o7777, info.st_nlink, info.st_size),
+                         (0, 0o600, 1, 16 * MIB))
+        self.assertEqual(target.read_bytes()[:8], b"precious")
+
+    def test_list(self):
+        self.c.create_vm("--name", "list", "--data-disk", "size=64M,name=db,mount=/srv/db",
+                         "busybox", "--", "/bin/true")
+        lines = self.c.ok("vm", "disk", "list", "list").out.splitlines()
+        self.assertEqual(lines[0].split(), ["NAME", "SIZE", "USED", "FSTYPE", "MOUNT", "ROLE", "ATTACHED"])
+        row = next(line for line in lines if line.startswith("db "))
+        self.assertRegex(row, r"^db +64MiB +\S+ +ext4 +/srv/db +data +next start$")
+        self.assertRegex(self.c.ok("vm", "disk", "ls", "list").out, r"(?m)^cocoon-cow +10GiB .* cow ")
+
+    def test_refusals_change_nothing(self):
+        vm = self.c.create_vm("--name", "refuse", "--data-disk", "size=64M,name=db",
+                              "busybox", "--", "/bin/true")
+        before = json.dumps(self.c.inspect("refuse"), sort_keys=True)
+        files = sorted(p.name for p in self.c.vm_dir(vm["id"]).iterdir())
+        kept = self.c.base / "there"
+        kept.write_text("mine")
+        self.addCleanup(kept.unlink)
+        for code, args, says in (
+                (NOT_FOUND, ("attach", "nobody", "size=1G"), "vm not found: nobody"),
+                (USAGE, ("attach", "refuse", "name=x"), "size=SIZE is required"),
+                (USAGE, ("attach", "refuse", "size=1M"), "below the minimum"),
+                (CONFLICT, ("attach", "refuse", "size=1G,name=db"), 'data disk "db" already exists'),
+                (CONFLICT, ("attach", "refuse", "size=1G,mount=/mnt/db"), "is mounted there"),
+                (USAGE, ("detach", "refuse", "db"), "--delete, or --keep FILE"),
+                (USAGE, ("detach", "--delete", "--keep", "x", "refuse", "db"), "--delete, or --keep FILE"),
+                (NOT_FOUND, ("detach", "--delete", "refuse", "other"), "disk not found: other"),
+                (USAGE, ("detach", "--delete", "refuse", "root"), "the root disk"),
+                (USAGE, ("detach", "--delete", "refuse", "cocoon-layer0"), "role layer"),
+                (CONFLICT, ("detach", "--keep", kept, "refuse", "db"), "already exists"),
+                (UNSUPPORTED, ("detach", "--keep", "/proc/x", "refuse", "db"), "not on the file system"),
+                (USAGE, ("resize", "refuse", "db", "32M"), "disks only grow"),
+                (USAGE, ("resize", "refuse", "db", "much"), "much"),
+                (NOT_FOUND, ("resize", "refuse", "other", "1G"), "disk not found: other"),
+                (NOT_FOUND, ("list", "nobody"), "vm not found: nobody")):
+            with self.subTest(args=args):
+                self.c.fails(code, "vm", "disk", *args, says=says)
+                self.assertEqual(json.dumps(self.c.inspect("refuse"), sort_keys=True), before)
+        self.assertEqual(sorted(p.name for p in self.c.vm_dir(vm["id"]).iterdir()), files)
+        self.assertEqual(kept.read_text(), "mine")
+        self.c.fails(USAGE, "vm", "disk", "lsit", "refuse")
+
+    def test_a_full_machine_refuses_one_more(self):
+        self.c.create_vm("--name", "full", "busybox", "--", "/bin/true")
+        able = self.c.inspect("full")["capabilities"]["max_disks"]
+        count = len(self.c.inspect("full")["storage_configs"])
+        for _ in range(able - count):
+            self.c.ok("vm", "disk", "attach", "full", "size=16M,fstype=none")
+        self.c.fails(UNSUPPORTED, "vm", "disk", "attach", "full", "size=16M,fstype=none",
+                     says=rf"{able + 1} disks, but")
+        self.assertEqual(len(self.record_disks("full")), able - count)
+
+
+class Hot(DiskTest):
+    """A VM that runs."""
+
+    def test_attach_grow_detach(self):
+        self.need("hotplug")
+        vm = self.watch("hot", "--data-disk", "size=64M,name=first")
+        self.wait_seen(vm, self.seen_size("first", 64 * MIB))
+        made = self.c.ok("vm", "disk", "attach", "hot", "size=128M,name=db")
+        self.assertEqual(made.out, "db\n")
+        self.assertIn('serial "db"', made.err)
+        self.wait_seen(vm, self.seen_size("db", 128 * MIB))
+        self.assertTrue(self.disks("hot")["db"]["attached"])
+        self.assertEqual(self.record_disks("hot"), ["first", "db"])
+
+        self.c.ok("vm", "disk", "resize", "hot", "db", "192M")
+        self.wait_seen(vm, self.seen_size("db", 192 * MIB))
+        self.assertEqual(self.disks("hot")["db"]["size"], 192 * MIB)
+        self.c.ok("vm", "disk", "resize", "hot", "root", "12G")
+        self.wait_seen(vm, rf"={(12 << 30) // 512} ")
+        self.assertEqual(self.c.inspect("hot")["config"]["storage"], 12 << 30)
+
+        # The next start has the same devices, and mounts what is new.
+        self.c.ok("vm", "stop", "--force", "hot")
+        before = len(self.c.console_text(vm["id"]))
+        self.c.ok("vm", "start", "hot")
+        self.wait_seen(vm, rf"{self.seen_size('db', 192 * MIB)}.*mounts.*/mnt/db", before)
+
+        # Disks go while the guest runs, the one from the start as well (its mount is left to die).
+        for name in ("db", "first"):
+            before = len(self.c.console_text(vm["id"]))
+            self.c.ok("vm", "disk", "detach", "--delete", "hot", name)
+            self.assertFalse((self.c.vm_dir(vm["id"]) / f"data-{name}.raw").exists())
+            self.wait_seen(vm, rf"(?!.* {name}=)", before)
+        self.assertEqual(self.record_disks("hot"), [])
+        self.assertEqual(self.c.state("hot"), "running")
+        # Places are free again.
+        before = len(self.c.console_text(vm["id"]))
+        self.c.ok("vm", "disk", "attach", "hot", "size=16M,name=again,fstype=none")
+        self.wait_seen(vm, self.seen_size("again", 16 * MIB), before)
+
+    def test_keep_of_a_running_vm(self):
+        self.need("hotplug")
+        vm = self.watch("keep", "--data-disk", "size=16M,name=db,fstype=none")
+        self.wait_seen(vm, self.seen_size("db", 16 * MIB))
+        target = self.c.base / "kept.raw"
+        self.addCleanup(target.unlink, missing_ok=True)
+        self.c.ok("vm", "disk", "detach", "--keep", target, "keep", "db")
+        info = target.stat()
+        self.assertEqual((info.st_uid, info.st_nlink, info.st_size), (0, 1, 16 * MIB))
+        self.assertEqual(self.c.state("keep"), "running")
+
+    def test_refused_without_the_capability(self):
+        if backends.has("hotplug"):
+            self.skipTest(f"{backends.NAME} has the capability hotplug")
+        vm = self.c.run_vm("--name", "cold-only", "--data-disk", "size=16M,name=db,fstype=none",
+                           "busybox", "--", "/bin/sleep", "1000")
+        for args in (("attach", "cold-only", "size=16M"), ("detach", "--delete", "cold-only", "db"),
+                     ("resize", "cold-only", "db", "32M")):
+            self.c.fails(UNSUPPORTED, "vm", "disk", *args, says=r"running VM \(capability hotplug\)")
+        self.assertTrue(self.disks("cold-only")["db"]["attached"])
+        self.assertEqual(self.record_disks("cold-only"), ["db"])
+        self.assertIsNone(self.c.inspect(vm["id"])["op"])
+
+    def test_interrupted_detach(self):
+        """Either it came through or nothing happened; never half of it."""
+        self.need("hotplug")
+        vm = self.c.run_vm("--name", "cut", "--data-disk", "size=16M,name=db,fstype=none",
+                           "busybox", "--", "/bin/sleep", "1000")
+        process = self.c.start("vm", "disk", "detach", "--delete", "cut", "db")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60 * cocoon_e2e.SLOW)
+        record = self.c.inspect(vm["id"])
+        self.assertIsNone(record["op"])
+        there = (self.c.vm_dir(vm["id"]) / "data-db.raw").exists()
+        self.assertEqual(self.record_disks("cut"), ["db"] if there else [])
+        self.assertEqual("db" in self.disks("cut"), there)
+
+
+if __name__ == "__main__":
+    cocoon_e2e.main()
