@@ -58,6 +58,16 @@ class CloudHypervisor(StoreTest):
         self.c.wait_console(vm["id"], "^up-42")
         return vm, Api(self.c.vm_dir(vm["id"]) / "sock")
 
+    @staticmethod
+    def threads(pid):
+        """[(name, mode of seccomp)]"""
+        found = []
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            status = (task / "status").read_text()
+            found.append((re.search(r"^Name:\s+(\S+)", status, re.M).group(1),
+                          int(re.search(r"^Seccomp:\s+(\d)", status, re.M).group(1))))
+        return found
+
     def test_memory_in_a_file(self):
         vm, api = self.up("--memory-backing", "file")
         memory = api.call("GET", "vm.info")["config"]["memory"]
@@ -108,8 +118,11 @@ class CloudHypervisor(StoreTest):
         vm, _ = self.up()
         status = Path(f"/proc/{vm['pid']}/status").read_text()
         for name, value in (("Uid", vm["uid"]), ("CapEff", "0+"), ("CapBnd", "0+"),
-                            ("NoNewPrivs", 1), ("Seccomp", 2)):
+                            ("NoNewPrivs", 1)):
             self.assertRegex(status, rf"(?m)^{name}:\s+{value}\b", status)
+        # A filter for each thread; the first one only waits for the others.
+        filtered = {name for name, seccomp in self.threads(vm["pid"]) if seccomp == 2}
+        self.assertLessEqual({"vmm", "vcpu0", "http-server"}, filtered)
         self.assertEqual(os.readlink(f"/proc/{vm['pid']}/cwd"), str(self.c.vm_dir(vm["id"])))
 
     def test_debug_shows_what_runs(self):
