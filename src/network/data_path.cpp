@@ -141,19 +141,19 @@ Classifier& known_classifier() {
 }
 
 Result<void> add_redirects(Netlink& netlink, const Link& device, const Link& tap) {
-  auto both = [&](Classifier classifier) {
+  auto add = [&](const Link& from, const Link& to) {
     Requests requests;
-    requests.push_back(add_redirect(device, tap, classifier));
-    requests.push_back(add_redirect(tap, device, classifier));
-    return requests;
+    requests.push_back(add_redirect(from, to, known_classifier()));
+    return netlink.run(std::move(requests));
   };
-  auto added = netlink.run(both(known_classifier()));
+  auto added = add(device, tap);
   bool unknown =
       !added && added.error().saved_errno == ENOENT && known_classifier() == Classifier::kMatchall;
   if (unknown) {
     known_classifier() = Classifier::kU32;
-    added = netlink.run(both(Classifier::kU32));
+    added = add(device, tap);
   }
+  if (added) added = add(tap, device);
   if (added) sys::side_effect("redirect packets");
   return added;
 }
