@@ -11,6 +11,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
+#include <sys/utsname.h>
 
 #include <array>
 #include <cerrno>
@@ -133,27 +134,38 @@ Request add_redirect(const Link& from, const Link& to, Classifier classifier) {
   return request;
 }
 
-// Does this kernel know matchall? Asked once a process: a kernel without it looks for a module each
-// time, which costs a millisecond.
+// Does this kernel know matchall, or has it a module for it? Asking it by a filter would make it
+// run modprobe each time, for nothing where there is none.
+bool kernel_has_matchall() {
+  if (sys::exists("/sys/module/cls_matchall")) return true;
+  utsname kernel{};
+  if (uname(&kernel) != 0) return false;
+  constexpr std::size_t kLimit = std::size_t{16} << 20;
+  for (const char* list : {"modules.builtin", "modules.dep"}) {
+    auto text = sys::read_file(fmt::format("/lib/modules/{}/{}", kernel.release, list), kLimit);
+    if (text && text->find("/cls_matchall.ko") != std::string::npos) return true;
+  }
+  return false;
+}
+
 Classifier& known_classifier() {
-  static Classifier classifier = Classifier::kMatchall;
+  static Classifier classifier = kernel_has_matchall() ? Classifier::kMatchall : Classifier::kU32;
   return classifier;
 }
 
 Result<void> add_redirects(Netlink& netlink, const Link& device, const Link& tap) {
-  auto both = [&](Classifier classifier) {
+  auto add = [&](const Link& from, const Link& to) {
     Requests requests;
-    requests.push_back(add_redirect(device, tap, classifier));
-    requests.push_back(add_redirect(tap, device, classifier));
-    return requests;
+    requests.push_back(add_redirect(from, to, known_classifier()));
+    return netlink.run(std::move(requests));
   };
-  auto added = netlink.run(both(known_classifier()));
-  bool unknown =
-      !added && added.error().saved_errno == ENOENT && known_classifier() == Classifier::kMatchall;
-  if (unknown) {
-    known_classifier() = Classifier::kU32;
-    added = netlink.run(both(Classifier::kU32));
+  auto added = add(device, tap);
+  if (!added && added.error().saved_errno == ENOENT) {
+    bool was_matchall = known_classifier() == Classifier::kMatchall;
+    known_classifier() = was_matchall ? Classifier::kU32 : Classifier::kMatchall;
+    added = add(device, tap);
   }
+  if (added) added = add(tap, device);
   if (added) sys::side_effect("redirect packets");
   return added;
 }
