@@ -185,9 +185,13 @@ void SerialLink::write() {
     }
     sent_ += static_cast<std::size_t>(put);
   }
-  out_.erase(0, sent_);
-  sent_ = 0;
-  if (out_.empty()) out_.shrink_to_fit();
+  if (sent_ == out_.size()) {
+    out_ = std::string();
+    sent_ = 0;
+  } else if (sent_ > kOutLimit) {  // not each time: what is left would be moved
+    out_.erase(0, sent_);
+    sent_ = 0;
+  }
 }
 
 bool SerialLink::flushed() const { return out_.empty() && sessions_.empty(); }
