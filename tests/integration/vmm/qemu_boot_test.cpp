@@ -10,6 +10,7 @@
 #include "sys/unix_socket.h"
 #include "unit/vmm/sample_vm.h"
 #include "vmm/qemu/argv.h"
+#include "vmm/vm_uuid.h"
 
 namespace cocoon::vmm::test {
 namespace {
@@ -39,7 +40,7 @@ TEST_F(QemuVm, BootsConfinedAndRebootsInPlaceAndPowersOffWhenAsked) {
   EXPECT_NE(console_.find("disk vda cocoon-layer0\r\n"), std::string::npos);
   EXPECT_NE(console_.find("disk vdb cocoon-cow\r\n"), std::string::npos);
   EXPECT_NE(console_.find("disk vdc db\r\n"), std::string::npos);
-  EXPECT_NE(console_.find("uuid " + *qemu::vm_uuid(vm_.id)), std::string::npos);
+  EXPECT_NE(console_.find("uuid " + *vm_uuid(vm_.id)), std::string::npos);
 
   console_.clear();
   type("/bin/busybox reboot -f\n");
