@@ -97,6 +97,20 @@ class Cold(DiskTest):
         self.assertNotIn("/mnt/first", report)
         self.assertIn(" /srv/more", report)
 
+    def test_the_guest_grows_ext4(self):
+        self.c.create_vm("--name", "grow", "--data-disk", "size=64M,name=db", "busybox", "--",
+                         "/bin/sh", "-c", "set -- $(df -k /mnt/db | tail -n 1); echo kilobytes=$2.")
+        sizes = []
+        for size in (None, "256M"):
+            if size:
+                self.c.ok("vm", "disk", "resize", "grow", "db", size)
+            self.c.ok("vm", "start", "grow")
+            record = self.c.wait_state("grow", "stopped")
+            console = self.c.console_text(record["id"])
+            sizes.append(int(re.findall(r"kilobytes=(\d+)\.", console)[-1]))
+        self.assertLess(sizes[0], 64 << 10)
+        self.assertGreater(sizes[1], 200 << 10, "the file system should have grown with its disk")
+
     def test_keep_moves_the_data(self):
         vm = self.c.create_vm("--name", "keep", "--data-disk", "size=16M,name=db,fstype=none",
                               "busybox", "--", "/bin/true")
