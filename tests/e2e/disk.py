@@ -6,6 +6,8 @@ import json
 import os
 import re
 import signal
+import sqlite3
+import time
 
 import backends
 import cocoon_e2e
@@ -94,6 +96,20 @@ class Cold(DiskTest):
         self.assertRegex(report, rf"={(11 << 30) // 512} ")
         self.assertNotIn("/mnt/first", report)
         self.assertIn(" /srv/more", report)
+
+    def test_the_guest_grows_ext4(self):
+        self.c.create_vm("--name", "grow", "--data-disk", "size=64M,name=db", "busybox", "--",
+                         "/bin/sh", "-c", "set -- $(df -k /mnt/db | tail -n 1); echo kilobytes=$2.")
+        sizes = []
+        for size in (None, "256M"):
+            if size:
+                self.c.ok("vm", "disk", "resize", "grow", "db", size)
+            self.c.ok("vm", "start", "grow")
+            record = self.c.wait_state("grow", "stopped")
+            console = self.c.console_text(record["id"])
+            sizes.append(int(re.findall(r"kilobytes=(\d+)\.", console)[-1]))
+        self.assertLess(sizes[0], 64 << 10)
+        self.assertGreater(sizes[1], 200 << 10, "the file system should have grown with its disk")
 
     def test_keep_moves_the_data(self):
         vm = self.c.create_vm("--name", "keep", "--data-disk", "size=16M,name=db,fstype=none",
@@ -239,6 +255,118 @@ class Hot(DiskTest):
         there = (self.c.vm_dir(vm["id"]) / "data-db.raw").exists()
         self.assertEqual(self.record_disks("cut"), ["db"] if there else [])
         self.assertEqual("db" in self.disks("cut"), there)
+
+
+class DeadCommands(DiskTest):
+    """What a command leaves that was killed half-way, written down as it would have been; the next
+    command settles it. faults.py kills real ones, in builds that can do so at each step."""
+
+    def record(self, name, change):
+        """Changes the stored record; returns it as it was."""
+        with sqlite3.connect(self.c.root / "cocoon.db") as db:
+            text = db.execute("select record from vms where name = ?", (name,)).fetchone()[0]
+            record = json.loads(text)
+            change(record)
+            db.execute("update vms set record = ? where name = ?", (json.dumps(record), name))
+        db.close()
+        return json.loads(text)
+
+    def die(self, name, verb, phase, record=None):
+        """A dead command's op on this record, or on the VM's own."""
+        def change(now):
+            now.update(record or {})
+            now["op"] = {"verb": verb, "pid": 1, "start_time": 1, "phase": phase}
+        self.record(name, change)
+
+    def settled(self, name):
+        """Names of the data disks, once a reader has settled the VM."""
+        # A helper of the dead command (mkfs) may hold the lock a moment longer.
+        wait_for("the op to be settled", lambda: all(vm["op"] is None for vm in self.c.list()), 10)
+        record = self.c.inspect(name)
+        folder = self.c.vm_dir(record["id"])
+        files = sorted(p.name for p in folder.glob("data-*"))
+        names = [d["serial"] for d in record["storage_configs"] if d["role"] == "data"]
+        self.assertEqual(files, sorted(f"data-{n}.raw" for n in names), "files and record must agree")
+        return names
+
+    def create(self, name):
+        vm = self.c.create_vm("--name", name, "--data-disk", "size=16M,name=db,fstype=none",
+                              "busybox", "--", "/bin/true")
+        return self.c.vm_dir(vm["id"])
+
+    def test_attach(self):
+        self.create("made")
+        self.c.ok("vm", "disk", "attach", "made", "size=16M,name=new")
+        self.die("made", "disk attach", "plug data-new.raw")
+        self.assertEqual(self.settled("made"), ["db", "new"], "a complete disk stays")
+        self.die("made", "disk attach", "make data-new.raw")
+        self.assertEqual(self.settled("made"), ["db"], "a half-made one goes")
+        self.c.ok("vm", "start", "made")
+        self.c.wait_state("made", "stopped")
+
+    def test_detach(self):
+        folder = self.create("made")
+        self.die("made", "disk detach", "data-db.raw")
+        self.assertEqual(self.settled("made"), ["db"])
+        self.c.ok("vm", "disk", "detach", "--delete", "made", "db")
+        (folder / "data-db.raw").write_bytes(b"left")
+        self.die("made", "disk detach", "data-db.raw")
+        self.assertEqual(self.settled("made"), [])
+
+    def test_detach_that_keeps(self):
+        folder = self.create("made")
+        kept = self.c.base / "kept.raw"
+        self.addCleanup(kept.unlink, missing_ok=True)
+        os.link(folder / "data-db.raw", kept)
+        self.die("made", "disk detach", f"data-db.raw -> {kept}")
+        self.assertEqual(self.settled("made"), ["db"])
+        self.assertFalse(kept.exists(), "the VM has the disk, and alone")
+        self.c.ok("vm", "disk", "detach", "--keep", kept, "made", "db")
+        os.link(kept, folder / "data-db.raw")
+        self.die("made", "disk detach", f"data-db.raw -> {kept}")
+        self.assertEqual(self.settled("made"), [])
+        self.assertEqual(kept.stat().st_nlink, 1)
+
+    def test_resize(self):
+        folder = self.create("made")
+        os.truncate(folder / "cow.raw", 11 << 30)
+        self.die("made", "disk resize", "cow.raw")
+        self.assertEqual(self.settled("made"), ["db"])
+        self.assertEqual(self.c.inspect("made")["config"]["storage"], 11 << 30)
+
+    def test_of_a_running_vm(self):
+        self.need("hotplug")
+        vm = self.watch("made")
+        self.wait_seen(vm, "mounts")
+        self.c.ok("vm", "disk", "attach", "made", "size=16M,name=db,fstype=none")
+        self.wait_seen(vm, self.seen_size("db", 16 * MIB))
+        with_disk = self.record("made", lambda record: None)
+        places = {key: with_disk[key] for key in ("storage_configs", "device_plan")}
+        self.die("made", "disk attach", "plug data-db.raw")
+        self.assertEqual(self.settled("made"), ["db"], "the guest has it")
+        self.die("made", "disk detach", "data-db.raw")
+        self.assertEqual(self.settled("made"), ["db"], "and still has it")
+        self.die("made", "disk attach", "make data-db.raw")
+        before = len(self.c.console_text(vm["id"]))
+        self.assertEqual(self.settled("made"), [])
+        self.c.ok("vm", "disk", "attach", "made", "size=16M,name=other,fstype=none")
+        self.wait_seen(vm, self.seen_size("other", 16 * MIB), before)
+        self.c.ok("vm", "disk", "detach", "--delete", "made", "other")
+        # In the record and not in the VMM.
+        os.close(os.open(self.c.vm_dir(vm["id"]) / "data-db.raw", os.O_CREAT | os.O_WRONLY, 0o600))
+        self.die("made", "disk attach", "plug data-db.raw", places)
+        self.assertEqual(self.settled("made"), [])
+        self.assertEqual(self.c.state("made"), "running")
+
+    def test_killed_at_any_time(self):
+        self.create("made")
+        for delay in (0.01, 0.02, 0.03, 0.05, 0.08, 0.12):
+            for args in (("attach", "made", "size=16M,name=new"), ("detach", "--delete", "made", "new")):
+                process = self.c.start("vm", "disk", *args)
+                time.sleep(delay * cocoon_e2e.SLOW)
+                process.kill()
+                process.communicate()
+                self.assertIn(self.settled("made"), (["db"], ["db", "new"]), (delay, args))
 
 
 if __name__ == "__main__":
