@@ -12,9 +12,10 @@ constexpr Milliseconds kAnswerLimit{6'000};
 
 }  // namespace
 
-Result<bool> ask_agent_to_stop(Ports& ports, const model::Vm& vm) {
+Result<bool> ask_agent_to_stop(Ports& ports, const model::Vm& vm, bool by_reboot) {
   agent_wire::Frame frame;
   frame.type = agent_wire::type::kShutdown;
+  frame.reboot = by_reboot;
   auto answer = ask_agent(ports, vm, agent_wire::render_frame(frame), kConnectLimit, kAnswerLimit);
   if (answer) return true;
   if (answer.error().kind == ErrorKind::kInterrupted) return pass(std::move(answer).error());

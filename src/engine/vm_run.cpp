@@ -54,7 +54,10 @@ CreateRequest creatable(const CreateRequest& request, bool boot_kit) {
 }  // namespace
 
 Result<AttachedRun> run_attached(Ports& ports, const CreateRequest& request, bool remove) {
-  Planned plan = COCOON_TRY(plan_create(ports, creatable(request, true)));
+  // A look ahead only: create says all that there is to say.
+  Ports silent = ports;
+  silent.note = [](std::string_view) {};
+  Planned plan = COCOON_TRY(plan_create(silent, creatable(request, true)));
   COCOON_TRY(check_attachable(plan.vm, request));
   AttachedRun run;
   run.own_program = plan.vm.boot.boot_kit;

@@ -46,7 +46,10 @@ Result<void> end_vmm(Ports& ports, const model::Vm& vm, const StopOptions& optio
         options.timeout.value_or(std::chrono::seconds(ports.config.stop_timeout_seconds));
     // A guest of the boot kit need not listen to a power button, or have one. The backend's way
     // follows all the same: it waits for the end, and asks guests without an agent.
-    if (vm.boot.boot_kit) COCOON_TRY(ask_agent_to_stop(ports, vm));
+    if (vm.boot.boot_kit) {
+      auto able = backend->capabilities();
+      COCOON_TRY(ask_agent_to_stop(ports, vm, able && able->ends_by_reboot));
+    }
     auto asked = backend->ask_guest_to_stop(running, deadline_in(timeout));
     if (!asked && asked.error().kind == ErrorKind::kInterrupted) return pass(asked.error());
     ignore(asked, "the VMM is told next");

@@ -56,6 +56,7 @@ nlohmann::json inspect_json(const Ports& ports, const model::Vm& vm) {
   out = {{"version", able->version.to_string()},
          {"graceful_stop", vmm::graceful_stop_name(able->graceful_stop)},
          {"max_disks", able->max_disks},
+         {"max_nics", able->max_nics},
          {"max_cpus", able->max_cpus}};
   for (const auto& [name, is_able] : vmm::capability_flags(*able)) {
     out[std::string(name)] = is_able;

@@ -28,6 +28,8 @@ std::vector<std::pair<std::string_view, bool>> capability_flags(const Capabiliti
           {"disk_serials", able.disk_serials},
           {"per_disk_direct_io", able.per_disk_direct_io},
           {"hotplug", able.hotplug},
+          {"multi_queue_nics", able.multi_queue_nics},
+          {"user_network", able.user_network},
           {"reboot_in_place", able.reboot_in_place},
           {"needs_kvm", able.needs_kvm},
           {"landlock", able.landlock},
@@ -40,9 +42,10 @@ std::string describe(const Capabilities& able) {
   for (const auto& [name, is_able] : capability_flags(able)) {
     if (is_able) names.push_back(name);
   }
-  return fmt::format("version {}: {}; stop by {}; up to {} disks and {} vCPUs",
+  return fmt::format("version {}: {}; stop by {}; up to {} disks, {} NICs and {} vCPUs",
                      able.version.to_string(), fmt::join(names, ", "),
-                     graceful_stop_name(able.graceful_stop), able.max_disks, able.max_cpus);
+                     graceful_stop_name(able.graceful_stop), able.max_disks, able.max_nics,
+                     able.max_cpus);
 }
 
 }  // namespace cocoon::vmm
