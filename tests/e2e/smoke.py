@@ -21,7 +21,7 @@ class Smoke(StoreTest):
         self.c.ok("vm", "rm", vm["id"])
 
     def test_console_and_stop(self):
-        """Console out and in; a stop that the guest hears."""
+        """Console out and in, a command through the agent, a stop that the guest hears."""
         vm = self.c.run_vm("--name", "shell", "--init", "busybox")
         self.c.wait_console(vm["id"], "init-ready shell")
         with Terminal(self.c.argv("vm", "console", "shell"), self.c.environment()) as terminal:
@@ -30,6 +30,8 @@ class Smoke(StoreTest):
             terminal.read_until("result=42\r")
             terminal.send(b"\x1d.")
             self.assertEqual(terminal.wait(), 0)
+        result = self.c.run("vm", "exec", "shell", "--", "/bin/sh", "-c", "echo from-exec; exit 3")
+        self.assertEqual((result.code, result.out), (3, "from-exec\n"), result)
         self.c.ok("vm", "stop", "shell", "--timeout", str(int(30 * cocoon_e2e.SLOW)), seconds=60)
         record = self.c.inspect("shell")
         self.assertEqual(record["state"], "stopped")
