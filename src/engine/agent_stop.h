@@ -9,8 +9,8 @@
 namespace cocoon::engine {
 
 // Asks the guest to end in order: its program gets SIGTERM, or its init powers off (`by_reboot`: it
-// reboots, where that is what ends the VMM). True: it said that it will. False: there is no agent, or none that can; the backend's own way is left then.
-// kInterrupted alone is an error.
+// reboots, where that is what ends the VMM). True: it said that it will. False: there is no agent,
+// or none that can; the backend's own way is left then. kInterrupted alone is an error.
 Result<bool> ask_agent_to_stop(Ports& ports, const model::Vm& vm, bool by_reboot);
 
 }  // namespace cocoon::engine

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-#include <array>
 #include <cstring>
+#include <array>
 
 #include "tree_copy/tar.h"
 
@@ -34,7 +33,7 @@ char type_flag(EntryKind kind) {
 }
 
 void put_text(std::string& block, std::size_t at, std::size_t size, std::string_view text) {
-  std::memcpy(block.data() + at, text.data(), std::min(size, text.size()));
+  text.substr(0, size).copy(block.data() + at, size);
 }
 
 void put_octal(std::string& block, std::size_t at, std::size_t size, std::int64_t value) {

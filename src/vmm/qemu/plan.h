@@ -17,8 +17,8 @@ namespace cocoon::vmm::qemu {
 
 // Slots of q35's root bus pcie.0. 0 is the host bridge and 31 the LPC bridge, which leaves 30; the
 // first three and the last hold the devices that every guest has, the rest is for disks, from the
-// first one on, and for NICs, which have the last kMaxNics of them in ascending order. Slots take no
-// hot-plug; the root ports in the last one do. These places and the fixed devices themselves are
+// first one on, and for NICs, which have the last kMaxNics of them in ascending order. Slots take
+// no hot-plug; the root ports in the last one do. These places and the fixed devices themselves are
 // part of the plan's format: changing them means a new format number, with the old one still
 // rendered as before.
 inline constexpr int kSerialBusSlot = 1;

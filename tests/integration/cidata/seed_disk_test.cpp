@@ -166,11 +166,11 @@ TEST_F(SeedDisk, KeepsNetworkValues) {
     "version": 2,
     "ethernets": {
       "id0": {"match": {"macaddress": "02:00:00:00:00:01"}, "addresses": ["10.88.0.5/16"],
-              "routes": [{"to": "default", "via": "10.88.0.1"}],
+              "routes": [{"to": "0.0.0.0/0", "via": "10.88.0.1"}],
               "nameservers": {"addresses": ["8.8.8.8", "1.1.1.1", "1::"]}},
       "id1": {"match": {"macaddress": "02:00:00:00:00:02"}, "dhcp4": true, "dhcp-identifier": "mac"},
       "id2": {"match": {"macaddress": "02:00:00:00:00:03"}, "addresses": ["1:2:3:4:5:6:7:8/64"],
-              "routes": [{"to": "default", "via": "1:2:3:4:5:6:7:1", "metric": 300}],
+              "routes": [{"to": "::/0", "via": "1:2:3:4:5:6:7:1", "metric": 300}],
               "nameservers": {"addresses": ["8.8.8.8", "1.1.1.1", "1::"]}}}})");
   EXPECT_EQ(read["network"], wanted);
   ASSERT_EQ(read["user"]["write_files"].size(), 3U);

@@ -96,9 +96,13 @@ std::vector<Exchange> recording() {
   return out;
 }
 
-// "/drives/drive_3" -> "/drives/"
+// "PUT /drives/drive_3" -> "PUT /drives/"
 std::string kind_of(const std::string& call) {
-  return call.find("/drives/") == std::string::npos ? call : "PUT /drives/";
+  for (const std::string_view kind : {"/drives/", "/network-interfaces/"}) {
+    auto at = call.find(kind);
+    if (at != std::string::npos) return call.substr(0, at + kind.size());
+  }
+  return call;
 }
 
 TEST(FcRecording, EveryFieldWeSendWasAcceptedByARealOne) {
