@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cstring>
 #include <array>
+#include <cstring>
 
 #include "tree_copy/tar.h"
 
