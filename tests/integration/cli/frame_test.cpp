@@ -130,16 +130,28 @@ TEST_F(Frame, EnvironmentFileAndFlagInTheirOrder) {
   EXPECT_EQ(run(COCOON_PROGRAM, by_file).out, "[]\n");
 }
 
+// What the installed hypervisor can do is another matter on every machine.
+std::string without_capabilities(std::string text) {
+  constexpr std::string_view kUnknown = "  \"capabilities\": null,\n";
+  auto from = text.find("  \"capabilities\": ");
+  if (from == std::string::npos) return "no capabilities in " + text;
+  if (text.compare(from, kUnknown.size(), kUnknown) == 0) return text.erase(from, kUnknown.size());
+  constexpr std::string_view kEnd = "\n  },\n";
+  return text.erase(from, text.find(kEnd, from) + kEnd.size() - from);
+}
+
 TEST_F(Frame, PublicJsonOfAVmGolden) {
   add_vm(kId, "web-1");
   RunResult result = cocoon({"vm", "inspect", "web-1"});
   ASSERT_EQ(result.code, 0) << result.err;
-  std::string text = replaced(result.out, run_dir().native(), "RUN");
+  std::string text = without_capabilities(replaced(result.out, run_dir().native(), "RUN"));
   auto uid = nlohmann::json::parse(result.out)["uid"].dump();
   expect_golden("vm_created.json", replaced(text, uid, "1879048192"));
   EXPECT_EQ(result.json(), cocoon({"vm", "inspect", "K3Q"}).json());
-  EXPECT_EQ(cocoon({"vm", "list", "--output=json"}).json()[0], result.json());
-  EXPECT_EQ(cocoon({"vm", "status", "--format=json", "web-1"}).json()[0], result.json());
+  auto record = result.json();
+  record.erase("capabilities");
+  EXPECT_EQ(cocoon({"vm", "list", "--output=json"}).json()[0], record);
+  EXPECT_EQ(cocoon({"vm", "status", "--format=json", "web-1"}).json()[0], record);
   EXPECT_EQ(cocoon({"vm", "status", "--format=json", "other"}).out, "[]\n");
 }
 
