@@ -13,9 +13,15 @@ namespace cocoon {
 std::string escape_controls(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (char c : text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
     auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
+    auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0U;
+    if (byte == 0xc2 && next >= 0x80 && next <= 0x9f) {
+      // U+0080 to U+009F: to a terminal they are what ESC and a letter are.
+      out += fmt::format("\\x{:02x}\\x{:02x}", byte, next);
+      ++i;
+    } else if (byte < 0x20 || byte == 0x7f) {
       out += c == '\n' ? std::string("\\n") : fmt::format("\\x{:02x}", byte);
     } else {
       out += c;

@@ -22,6 +22,8 @@ std::string render_agent_unit() {
       "ExecStart={} agent\n"
       "Restart=always\n"
       "RestartSec=1\n"
+      // The agent outlives SIGTERM, as beside every init; a shutdown must not wait for it.
+      "TimeoutStopSec=1\n"
       "\n"
       "[Install]\n"
       "WantedBy=multi-user.target\n",

@@ -113,7 +113,8 @@ Result<std::optional<model::Vm>> settle_dead_op(Ports& ports, model::Vm vm) {
     COCOON_TRY(remove_memory(ports, vm), "clean up vm {}", vm.id);
     COCOON_TRY(sys::remove_file(ports.paths.exit_file(vm.id)), "clean up vm {}", vm.id);
     if (vm.op && vm.op->verb == "net") {
-      COCOON_TRY(trim_network(ports, vm, vm.nics.size()), "clean up vm {}", vm.id);
+      // A plugin that fails must not keep the VM: its attachment stays recorded for the next try.
+      ignore(trim_network(ports, vm, vm.nics.size()), "removed with the VM at the latest");
     }
   }
   vm.op.reset();

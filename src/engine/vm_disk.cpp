@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "engine/vm_disk_detach.h"
+#include "engine/vm_files.h"
 #include "engine/vm_view.h"
 #include "model/wording.h"
 #include "store/vm_rows.h"
@@ -64,7 +65,8 @@ Result<model::Vm> settle_detach(Ports& ports, const model::Vm& vm, const std::st
   auto live = COCOON_TRY(LiveVm::open(ports, vm));
   if (live) {
     auto backend = COCOON_TRY(vmm::make_backend(vm.hypervisor, ports.config));
-    ignore(backend->plug_disk(vm, what.path, live->vmm(), deadline_in(kDiskCallLimit)),
+    ignore(backend->plug_disk(as_host_can(ports, vm), what.path, live->vmm(),
+                              deadline_in(kDiskCallLimit)),
            "it is in the record, so the next start brings it back");
   }
   return clear_op(ports, vm.id);

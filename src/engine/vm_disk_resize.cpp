@@ -87,8 +87,12 @@ Result<ResizedDisk> resize(Ports& ports, const vmm::Backend& backend, const mode
     if (is_disk_op(row)) COCOON_TRY(settle_disk_op(ports, row));
     return {};
   });
-  COCOON_TRY(
-      change_row(ports, vm.id, [&](model::Vm& row) { row.op = op_of(kDiskResize, disk.path); }));
+  COCOON_TRY(change_row(ports, vm.id, [&](model::Vm& row) {
+    row.op = op_of(kDiskResize, disk.path);
+    // A qcow2's size is not seen from outside, so the record is never behind it: else a later
+    // resize could cut a disk that has grown.
+    if (!disk.backing.empty()) row.config.storage = bytes;
+  }));
   ResizedDisk out{{}, disk, bytes, false};
   out.hot = COCOON_TRY(grow(ports, backend, vm, disk, file, bytes));
   out.vm = COCOON_TRY(change_row(ports, vm.id, [&](model::Vm& row) {

@@ -91,7 +91,10 @@ Result<model::Vm> change_nics(Ports& ports, const std::string& id, const NetRequ
   COCOON_TRY(store_vm(ports, marked));
   Rollback undo;
   undo.add("put the NICs back", [&ports, before, kept]() -> Result<void> {
-    if (kept == before.nics.size()) COCOON_TRY(trim_network(ports, before, kept));
+    if (kept == before.nics.size()) {
+      // A plugin that fails must not keep the VM: its attachment stays recorded for the next try.
+      ignore(trim_network(ports, before, kept), "removed with the VM at the latest");
+    }
     return store_vm(ports, before);
   });
   if (vm.nics.size() > kept) {

@@ -74,9 +74,9 @@ Result<AttachedRun> run_attached(Ports& ports, const CreateRequest& request, boo
   return pass(std::move(started).error());
 }
 
-Result<void> end_attached(Ports& ports, const AttachedRun& run, bool remove) {
+Result<void> end_attached(Ports& ports, const AttachedRun& run, bool attended, bool remove) {
   sys::CancelShield shield;
-  if (run.own_program) {
+  if (run.own_program && (attended || !remove)) {
     auto vmm = COCOON_TRY(sys::LiveProcess::open({run.vm.vmm.pid, run.vm.vmm.start_time}));
     if (vmm) COCOON_TRY(vmm->wait_exit(kEndLimit));
     if (!remove) COCOON_TRY(inspect_vm(ports, run.vm.id));

@@ -24,7 +24,8 @@ struct AttachedRun {
 Result<AttachedRun> run_attached(Ports& ports, const CreateRequest& request, bool remove);
 
 // After the session: waits for the VM's end where its program was attached to, and removes it if
-// asked to. Not stopped by a cancelled command.
-Result<void> end_attached(Ports& ports, const AttachedRun& run, bool remove);
+// asked to; one whose session came to no end of its own (`attended` false) is removed at once. Not
+// stopped by a cancelled command.
+Result<void> end_attached(Ports& ports, const AttachedRun& run, bool attended, bool remove);
 
 }  // namespace cocoon::engine

@@ -54,8 +54,8 @@ Result<void> remove_sockets(const store::fs::path& dir, const vmm::Launch& launc
 Result<vmm::Launch> prepare(Ports& ports, const vmm::Backend& backend, model::Vm& vm,
                             vmm::Accel accel, int lock_fd) {
   COCOON_TRY(model::validate(vm));
-  COCOON_TRY(restore_network(ports, vm, lock_fd));  // gone after a reboot
   COCOON_TRY(claim_uid(ports, vm.uid, vm.id));      // gone after a reboot
+  COCOON_TRY(restore_network(ports, vm, lock_fd));  // the same, and its TAPs are that uid's
   COCOON_TRY(sys::remove_file(ports.paths.exit_file(vm.id)));
   COCOON_TRY(sys::make_dirs(ports.paths.exits(), 0700));
   COCOON_TRY(sys::make_dirs(vm_log_dir(ports, vm), 0700));

@@ -13,12 +13,17 @@ namespace cocoon::engine {
 Result<std::vector<model::Vm>> list_vms(Ports& ports) {
   std::vector<model::Vm> seen;
   for (model::Vm& vm : COCOON_TRY(store::list_vms(ports.db), "list VMs")) {
-    std::string id = vm.id;
-    auto now = observe_vm(ports, std::move(vm));
+    auto now = observe_vm(ports, vm);
     // Removed by another command in this moment: not there.
     if (!now && now.error().kind == ErrorKind::kNotFound) continue;
-    if (!now) return pass(std::move(now).error(), fmt::format("look at vm {}", id));
-    if (*now) seen.push_back(std::move(**now));
+    if (!now && now.error().kind == ErrorKind::kInterrupted) return pass(std::move(now).error());
+    if (!now) {
+      // One VM that cannot be settled must not hide the others.
+      ports.note(fmt::format("look at vm {}: {}", vm.id, now.error().to_string()));
+      seen.push_back(std::move(vm));
+    } else if (*now) {
+      seen.push_back(std::move(**now));
+    }
   }
   return seen;
 }

@@ -26,6 +26,11 @@ Result<void> pin_blob(Db& db, const std::string& vm_id, const std::string& blob)
   return {};
 }
 
+// Reasons quote a VMM's or a plugin's words, which need not be UTF-8.
+std::string record_text(const model::Vm& vm) {
+  return model::to_stored_json(vm).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 Result<bool> any_row(Statement query) { return query.step(); }
 
 }  // namespace
@@ -46,7 +51,7 @@ Result<void> insert_vm(Db& db, const model::Vm& vm, const std::vector<std::strin
   } else {
     insert.bind(7, vm.boot.kernel_id);
   }
-  insert.bind(8, vm.created_at).bind(9, model::to_stored_json(vm).dump());
+  insert.bind(8, vm.created_at).bind(9, record_text(vm));
   COCOON_TRY(insert.run(), "add vm \"{}\"", vm.config.name);
   for (const std::string& blob : blobs) COCOON_TRY(pin_blob(db, vm.id, blob));
   return {};
@@ -56,7 +61,7 @@ Result<void> update_vm(Db& db, const model::Vm& vm) {
   Statement update =
       COCOON_TRY(db.prepare("UPDATE vms SET name = ?2, state = ?3, record = ?4 WHERE id = ?1"));
   update.bind(1, vm.id).bind(2, vm.config.name).bind(3, state_name(vm.state));
-  update.bind(4, model::to_stored_json(vm).dump());
+  update.bind(4, record_text(vm));
   COCOON_TRY(update.run(), "update vm {}", vm.id);
   if (db.changes() == 0) return fail(ErrorKind::kNotFound, "{}: {}", model::kVmNotFound, vm.id);
   return {};

@@ -65,7 +65,7 @@ Result<int> run_attached(App& app, const VmRun& flags, const engine::CreateReque
   engine::Ports* ports = COCOON_TRY(app.ports());
   engine::AttachedRun run = COCOON_TRY(engine::run_attached(*ports, request, flags.remove));
   auto code = attend(app, *ports, flags, request, run);
-  COCOON_TRY(engine::end_attached(*ports, run, flags.remove));
+  COCOON_TRY(engine::end_attached(*ports, run, code.has_value(), flags.remove));
   return code;
 }
 

@@ -47,6 +47,20 @@ TEST_F(VmRows, ComeBackAsTheyWere) {
   EXPECT_EQ(vm_ids_in_state(*db_, model::VmState::kRunning)->size(), 1U);
 }
 
+TEST_F(VmRows, WordsOfOthersNeedNotBeUtf8) {
+  model::Vm in = vm("AAAAAAAAAAAAAAAAAAAAAAAAAA", "a", 1);
+  ASSERT_TRUE(insert_vm(*db_, in, {}));
+  in.exit_reason =
+      "start: plugin said: Stra\xdf"
+      "e";
+  ASSERT_TRUE(update_vm(*db_, in));
+  auto out = get_vm(*db_, in.id);
+  ASSERT_TRUE(out && *out);
+  EXPECT_EQ((*out)->exit_reason,
+            "start: plugin said: Stra\xef\xbf\xbd"
+            "e");
+}
+
 TEST_F(VmRows, NamesAndUidsAreUnique) {
   ASSERT_TRUE(insert_vm(*db_, vm("AAAAAAAAAAAAAAAAAAAAAAAAAA", "a", 1), {}));
   auto same_name = insert_vm(*db_, vm("BAAAAAAAAAAAAAAAAAAAAAAAAA", "a", 2), {});

@@ -12,6 +12,9 @@ namespace {
 TEST(Text, EscapesWhatCouldDriveATerminal) {
   EXPECT_EQ(escape_controls("a\x1b[31mb\nc\x7f"), "a\\x1b[31mb\\nc\\x7f");
   EXPECT_EQ(escape_controls("grün"), "grün");
+  EXPECT_EQ(escape_controls("a\xc2\x9d"
+                            "0;x\xc2\xa0\xc2"),
+            "a\\xc2\\x9d0;x\xc2\xa0\xc2");
 }
 
 TEST(Text, Trims) {
