@@ -17,6 +17,7 @@ namespace type = agent_wire::type;
 
 constexpr std::size_t kMaxQueued = std::size_t{512} << 10;
 constexpr std::size_t kMaxData = std::size_t{1} << 20;
+constexpr std::size_t kMaxDiscarded = std::size_t{4} << 20;
 constexpr std::size_t kMaxRemarks = 1000;
 constexpr std::size_t kMaxRemark = 4096;
 
@@ -34,7 +35,19 @@ void Transfer::take_remarks(std::string_view text) {
   }
 }
 
+// An archive's padding may come, but not on and on. The rest of one that was given up, for a reason
+// of ours, is no fault of the guest.
+Result<void> Transfer::discard(std::size_t size) {
+  discarded_ += size;
+  if (discarded_ <= kMaxDiscarded) return {};
+  return fail(use_ == Use::kWrite ? ErrorKind::kCorrupt : ErrorKind::kVmm,
+              "the guest's agent sent more than {} bytes that nobody wants", kMaxDiscarded);
+}
+
 Result<void> Transfer::take(const agent_wire::Frame& frame) {
+  if (frame.type == type::kStdout && use_ != Use::kRead) {
+    return discard(frame.data.size());
+  }
   if (frame.type == type::kStdout) {
     data_ += frame.data;
     if (!frame.data.empty()) patience_ = deadline_in(silence_);
@@ -108,6 +121,7 @@ bool Transfer::read(char* to, std::size_t size) {
 
 bool Transfer::write(std::string_view bytes) {
   if (!result_ || over_) return false;
+  use_ = Use::kWrite;
   patience_ = deadline_in(silence_);
   session_.send_stdin(bytes);
   do {
@@ -117,13 +131,10 @@ bool Transfer::write(std::string_view bytes) {
 }
 
 Result<void> Transfer::finish() {
+  if (use_ == Use::kRead) use_ = Use::kReadEnd;
   if (!over_ && result_) session_.close_stdin();
   patience_ = deadline_in(silence_);
-  while (result_ && !over_) {
-    data_.clear();  // padding after the archive's end
-    taken_ = 0;
-    result_ = pump(true);
-  }
+  while (result_ && !over_) result_ = pump(true);
   if (!result_) return result_;
   if (exit_code_ == 0) return {};
   if (remarks_ == 0) return fail(ErrorKind::kVmm, "the guest's side of the copy died");

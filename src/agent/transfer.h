@@ -14,8 +14,8 @@
 namespace cocoon::agent {
 
 // A "tar_read" or "tar_write" session whose first frame is queued. The guest's remarks (one a line,
-// hostile text) go to `remark`. A guest that neither sends nor takes anything for a while is given
-// up.
+// hostile text) go to `remark`. A guest that for a while neither sends what is wanted nor takes
+// anything is given up, and so is one that sends much that nobody asked for.
 class Transfer : public tree_copy::ByteSource, public tree_copy::ByteSink {
  public:
   using Remark = std::function<void(std::string_view)>;
@@ -38,17 +38,20 @@ class Transfer : public tree_copy::ByteSource, public tree_copy::ByteSink {
 
  private:
   Result<void> pump(bool may_wait);
+  Result<void> discard(std::size_t size);
   Result<void> take(const agent_wire::Frame& frame);
   void take_remarks(std::string_view text);
 
   Session& session_;
   Remark remark_;
   Milliseconds silence_;  // how long a guest may do nothing
-  Deadline patience_;     // moves on with each byte that is taken or given
+  Deadline patience_;     // moves on with each byte that is given, or taken and wanted
   std::string data_;
   std::size_t taken_ = 0;
   std::string line_;
   std::size_t remarks_ = 0;
+  enum class Use { kRead, kReadEnd, kWrite } use_ = Use::kRead;
+  std::size_t discarded_ = 0;  // bytes of stdout that nobody wants
   bool over_ = false;
   std::int64_t exit_code_ = 0;
   Result<void> result_;

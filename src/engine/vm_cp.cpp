@@ -63,6 +63,9 @@ Result<void> copy_out(Ports& ports, const model::Vm& vm, const CopyRequest& requ
   tree_copy::ExtractRequest extract;
   extract.destination = request.to;
   extract.confined = true;
+  // The guest has no say in what is replaced where the thing is put under its own name.
+  extract.top = tree_copy::top_name(request.from);
+  if (extract.top == ".") extract.top.clear();
   std::size_t remarks = 0;
   bool extracted =
       tree_copy::extract_tree(extract, transfer, [&ports, &remarks](std::string_view line) {

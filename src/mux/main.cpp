@@ -11,6 +11,8 @@
 
 int main() {
   using cocoon::mux::UniqueFd;
+  // A VMM that was taken over has the same uid: it is not to look into this process.
+  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   ::signal(SIGPIPE, SIG_IGN);
   ::signal(SIGHUP, SIG_IGN);

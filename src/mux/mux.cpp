@@ -60,20 +60,21 @@ void Mux::poll_once() {
     set.push_back(
         {.fd = client->fd(), .events = client->events(ready_, link_has_room()), .revents = 0});
 
-  const int happened = ::poll(set.data(), set.size(), timeout());
-  if (happened < 0) return;
-  if (happened == 0 && timeout() == 0) over_ = true;
+  if (::poll(set.data(), set.size(), timeout()) < 0) return;
 
   std::size_t at = 2;
   for (const auto& client : clients_) {
     const short got = set[at++].revents;
-    if ((got & POLLIN) != 0) client->read(out_);
+    // The room may have been taken by another one since it was asked for.
+    if ((got & POLLIN) != 0 && (!client->is_open() || link_has_room())) client->read(out_);
     if ((got & (POLLHUP | POLLERR | POLLRDHUP)) != 0 && (got & POLLIN) == 0) client->drop();
   }
   if (set[1].revents != 0) read_link();
   if (set[0].revents != 0) accept_clients();
   collect();
   write_link();
+  // However busy the guest keeps us: it alone is no reason to stay, nor to hold more and more.
+  if (timeout() == 0 || out_.size() - sent_ > kLinkMost) over_ = true;
 }
 
 void Mux::accept_clients() {

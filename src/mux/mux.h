@@ -43,6 +43,9 @@ class Mux {
   int timeout() const;
 
   static constexpr std::size_t kLinkLimit = 256 * 1024;
+  // The limit, one longest line beyond it, and what the guest's own lines call for: more waits only
+  // for a guest that asks and takes nothing.
+  static constexpr std::size_t kLinkMost = 2 * agent_wire::kMaxLine;
 
   UniqueFd listener_;
   UniqueFd link_;

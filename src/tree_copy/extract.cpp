@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::size_t kMaxDirectories = 4'000'000;
 constexpr std::size_t kPiece = 128 * 1024;
+constexpr std::string_view kUnasked = "outside of what is copied";
 constexpr unsigned kSetId = S_ISUID | S_ISGID;
 
 std::string error_text(int error) { return std::strerror(error); }
@@ -38,6 +39,9 @@ class Extractor {
   };
 
   bool open_place(const Entry& first, const Components& components);
+  bool is_wanted(const Components& components) const {
+    return top_.empty() || (!components.empty() && components.front() == top_);
+  }
   bool open_parent_place(const Components& components);
   bool take(Entry& entry);
   bool make(const Entry& entry, const Components& components);
@@ -62,7 +66,8 @@ class Extractor {
   const Report& report_;
   std::optional<Place> place_;
   std::string rename_top_;  // the name of the one top entry; empty: its own
-  std::string top_;         // the archive's name of it
+  std::string top_;         // the archive's name of it; empty: there may be any
+  bool existed_ = false;    // the destination, as a directory
   std::vector<std::pair<Components, Entry>> directories_;  // their attributes come last
   std::size_t set_id_dropped_ = 0;
   bool source_broken_ = false;
@@ -100,12 +105,15 @@ bool Extractor::open_parent_place(const Components& components) {
 
 bool Extractor::open_place(const Entry& first, const Components& components) {
   const std::string& path = request_.destination;
+  top_ = request_.top;
+  if (!is_wanted(components)) return fail(first.path, kUnasked);
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0) {
     if (S_ISDIR(info.st_mode)) {
       Fd fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
       if (!fd) return fail_errno(path);
       place_.emplace(std::move(fd), request_.confined);
+      existed_ = true;
       return true;
     }
     if (first.kind == EntryKind::kDirectory || request_.must_be_directory || path.ends_with('/'))
@@ -125,13 +133,11 @@ std::optional<Extractor::Components> Extractor::locate(std::string_view path) {
     fail(path, "not a path within the archive");
     return std::nullopt;
   }
-  if (!rename_top_.empty()) {
-    if (components->empty() || components->front() != top_) {
-      fail(path, "outside of what is copied");
-      return std::nullopt;
-    }
-    components->front() = rename_top_;
+  if (!is_wanted(*components)) {
+    fail(path, kUnasked);
+    return std::nullopt;
   }
+  if (!rename_top_.empty()) components->front() = rename_top_;
   return components;
 }
 
@@ -230,6 +236,7 @@ bool Extractor::make_directory(const Target& target, const Entry& entry,
       return fail_errno(entry.path);
     if (status == 0 && !S_ISDIR(info.st_mode)) return fail(entry.path, "not a directory");
   }
+  if (target.name.empty() && existed_ && request_.confined) return true;
   if (directories_.size() >= kMaxDirectories) return fail(entry.path, "too many directories");
   directories_.emplace_back(components, entry);
   return true;

@@ -15,8 +15,12 @@ struct ExtractRequest {
   // and the archive's one top entry gets this name (as cp does).
   std::string destination;
   bool must_be_directory = false;
-  // For archives of a stranger: nothing outside of the destination is touched, set-id bits,
-  // devices and all extended attributes but user.* are left out.
+  // The name of the one top entry that was asked for (top_name() of it); all else is refused.
+  // Empty: whatever the archive has.
+  std::string top;
+  // For archives of a stranger: nothing outside of the destination is touched, a destination that
+  // existed keeps its owner and mode, set-id bits, devices and all extended attributes but user.*
+  // are left out.
   bool confined = true;
 };
 

@@ -221,8 +221,7 @@ bool Packer::run(const PackRequest& request) {
   std::string path = request.path;
   const bool slash = path.size() > 1 && path.ends_with('/');
   while (path.size() > 1 && path.back() == '/') path.pop_back();
-  std::string name = path.substr(path.rfind('/') + 1);
-  if (name.empty() || name == "..") name = std::string(1, '.');  // "/", "dir/.."
+  const std::string name = top_name(path);
   const bool follow = request.follow || slash || name == ".";
   add(AT_FDCWD, path, name, 0, follow ? 0 : O_NOFOLLOW);
   emit(render_end());
@@ -230,6 +229,13 @@ bool Packer::run(const PackRequest& request) {
 }
 
 }  // namespace
+
+std::string top_name(std::string_view path) {
+  while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  std::string name(path.substr(path.rfind('/') + 1));
+  if (name.empty() || name == "..") name = std::string(1, '.');  // "/", "dir/.."
+  return name;
+}
 
 bool pack_tree(const PackRequest& request, ByteSink& sink, const Report& report) {
   return Packer(sink, report).run(request);

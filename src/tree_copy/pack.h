@@ -17,6 +17,10 @@ struct PackRequest {
   bool follow = false;  // a symlink at the top stands for what it points to
 };
 
+// The first component of all entries of what is packed from `path`; "." for the content of a
+// directory.
+std::string top_name(std::string_view path);
+
 using Report = std::function<void(std::string_view)>;
 
 // Writes a whole archive. What cannot be read is reported and left out; false then, and when the

@@ -120,6 +120,51 @@ TEST(HostileAgent, CannotHoldACopyIn) {
   });
 }
 
+// Runs `copy` against a guest that sends an endless archive, whoever asked for one.
+void against_a_flood_of_stdout(ErrorKind kind, const std::function<Result<void>(Transfer&)>& copy) {
+  auto [ours, theirs] = socket_pair();
+  std::atomic<bool> over = false;
+  std::thread peer([&over, fd = theirs.release()] {
+    Peer guest{sys::UniqueFd(fd)};
+    agent_wire::Frame frame;
+    frame.type = agent_wire::type::kStdout;
+    frame.data = std::string(4096, 'x');
+    repeat(guest, over, agent_wire::render_frame(frame));
+  });
+  auto begun = std::chrono::steady_clock::now();
+  {
+    Session session(std::move(ours));
+    Transfer transfer(
+        session, [](std::string_view) {}, kLimit);
+    auto result = copy(transfer);
+    ASSERT_FALSE(result);
+    EXPECT_EQ(result.error().kind, kind) << result.error().to_string();
+    EXPECT_NE(result.error().to_string().find("nobody wants"), std::string::npos);
+    over = true;
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, Milliseconds(20'000));
+  peer.join();
+}
+
+TEST(HostileAgent, AFloodOfStdoutEndsACopyIn) {
+  against_a_flood_of_stdout(ErrorKind::kCorrupt, [](Transfer& transfer) {
+    std::string bytes(1024, 'x');
+    Deadline deadline = deadline_in(Milliseconds(15'000));
+    while (transfer.write(bytes) && time_left(deadline).count() > 0) {
+    }
+    return transfer.finish();
+  });
+}
+
+TEST(HostileAgent, AFloodOfStdoutDoesNotHoldTheEndOfACopy) {
+  against_a_flood_of_stdout(ErrorKind::kVmm, [](Transfer& transfer) { return transfer.finish(); });
+  against_a_flood_of_stdout(ErrorKind::kVmm, [](Transfer& transfer) {
+    char byte = 0;
+    EXPECT_TRUE(transfer.read(&byte, 1));
+    return transfer.finish();
+  });
+}
+
 TEST(HostileAgent, CannotHoldTheStartOfAProgram) {
   int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
   against_all([null](Session& session) -> Result<void> {

@@ -155,6 +155,26 @@ TEST_F(MuxTest, EndsWhenNobodyNeedsIt) {
   thread_.join();
 }
 
+TEST_F(MuxTest, ABusyGuestAloneDoesNotKeepIt) {
+  start(std::chrono::milliseconds(200));
+  std::string hello = "{\"type\":\"hello\"}\n";
+  Deadline deadline = deadline_in(Milliseconds(10'000));
+  bool taken = true;
+  while (taken && time_left(deadline).count() > 0) taken = guest_->send(hello);
+  EXPECT_FALSE(taken);
+  thread_.join();
+}
+
+TEST_F(MuxTest, AGuestThatAsksForResetsAndReadsNoneIsCutOff) {
+  start();
+  std::string flood;
+  while (flood.size() < 1 << 20) flood += "{\"type\":\"hello\"}\n";
+  bool taken = true;
+  for (int i = 0; i < 64 && taken; ++i) taken = guest_->send(flood);
+  EXPECT_FALSE(taken);
+  thread_.join();
+}
+
 TEST_F(MuxTest, RefusesACommandOutOfForm) {
   start();
   answer_reset();

@@ -56,10 +56,11 @@ class CopyTest : public testing::Test {
     return pack_tree({(dir_ / name).string(), follow}, pipe_,
                      [this](std::string_view line) { said_ += std::string(line) + "\n"; });
   }
-  bool extract(const std::string& name, bool confined = true) {
+  bool extract(const std::string& name, bool confined = true, const std::string& top = "") {
     ExtractRequest request;
     request.destination = (dir_ / name).string();
     request.confined = confined;
+    request.top = top;
     return extract_tree(request, pipe_,
                         [this](std::string_view line) { said_ += std::string(line) + "\n"; });
   }
@@ -169,6 +170,59 @@ TEST_F(CopyTest, NothingLandsOutside) {
   EXPECT_FALSE(fs::is_symlink(dir_ / "out/file"));
   EXPECT_FALSE(fs::exists(dir_ / "out/hard"));
   EXPECT_FALSE(fs::exists(dir_ / "out/hard2"));
+}
+
+TEST_F(CopyTest, NothingLandsButWhatWasAskedFor) {
+  write("out/.bashrc", "safe");
+  fs::permissions(dir_ / "out", fs::perms(0710));
+  add(EntryKind::kDirectory, "wanted", "", 0755);
+  add(EntryKind::kFile, "wanted/a");
+  add(EntryKind::kFile, ".bashrc");
+  add(EntryKind::kFile, "./new");
+  add(EntryKind::kFile, "wantedly");
+  add(EntryKind::kDirectory, "./", "", 0777);
+  add(EntryKind::kHardLink, "wanted/b", ".bashrc");
+  pipe_.write(render_end());
+  EXPECT_FALSE(extract("out", true, "wanted"));
+  EXPECT_EQ(read("out/wanted/a"), "data");
+  EXPECT_EQ(read("out/.bashrc"), "safe");
+  EXPECT_EQ(fs::hard_link_count(dir_ / "out/.bashrc"), 1U);
+  EXPECT_FALSE(fs::exists(dir_ / "out/new"));
+  EXPECT_FALSE(fs::exists(dir_ / "out/wantedly"));
+  EXPECT_EQ(fs::status(dir_ / "out").permissions(), fs::perms(0710));
+}
+
+TEST_F(CopyTest, AnUnaskedTopMakesNoDestination) {
+  for (const std::string name : {"other", "./"}) {
+    pipe_ = Pipe();
+    add(EntryKind::kDirectory, name, "", 0755);
+    pipe_.write(render_end());
+    EXPECT_FALSE(extract("out/new", true, "wanted")) << name;
+    EXPECT_FALSE(fs::exists(dir_ / "out/new")) << name;
+  }
+  pipe_ = Pipe();
+  add(EntryKind::kFile, "wanted");
+  pipe_.write(render_end());
+  EXPECT_TRUE(extract("out/new", true, "wanted")) << said_;
+  EXPECT_EQ(read("out/new"), "data");
+}
+
+TEST_F(CopyTest, AStrangerLeavesTheDestinationItsMode) {
+  fs::permissions(dir_ / "out", fs::perms(0710));
+  add(EntryKind::kDirectory, "./", "", 0777);
+  add(EntryKind::kFile, "./a");
+  pipe_.write(render_end());
+  EXPECT_TRUE(extract("out")) << said_;
+  EXPECT_EQ(read("out/a"), "data");
+  EXPECT_EQ(fs::status(dir_ / "out").permissions(), fs::perms(0710));
+}
+
+TEST_F(CopyTest, TheTopIsNamedAsItIsPacked) {
+  EXPECT_EQ(top_name("/etc/hosts"), "hosts");
+  EXPECT_EQ(top_name("dir//"), "dir");
+  EXPECT_EQ(top_name("/"), ".");
+  EXPECT_EQ(top_name("dir/."), ".");
+  EXPECT_EQ(top_name("dir/.."), ".");
 }
 
 TEST_F(CopyTest, ALinkInTheDestinationIsNotFollowed) {
