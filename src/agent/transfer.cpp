@@ -130,6 +130,23 @@ bool Transfer::write(std::string_view bytes) {
   return result_.has_value() && !over_;
 }
 
+bool Transfer::wait_for(int fd) {
+  use_ = Use::kWrite;
+  while (result_ && !over_) {
+    short wanted = static_cast<short>(session_.pending() > 0 ? POLLIN | POLLOUT : POLLIN);
+    std::array<pollfd, 3> set{pollfd{fd, POLLIN, 0}, pollfd{session_.fd(), wanted, 0},
+                              pollfd{sys::cancel_fd(), POLLIN, 0}};
+    if (poll(set.data(), set.size(), -1) < 0) {
+      if (errno == EINTR) continue;
+      result_ = fail_errno("wait for the archive");
+    } else if (set[1].revents != 0 || set[2].revents != 0) {
+      result_ = pump(false);
+    }
+    if (set[0].revents != 0) break;
+  }
+  return result_.has_value() && !over_;
+}
+
 Result<void> Transfer::finish() {
   if (use_ == Use::kRead) use_ = Use::kReadEnd;
   if (!over_ && result_) session_.close_stdin();

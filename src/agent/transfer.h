@@ -31,6 +31,9 @@ class Transfer : public tree_copy::ByteSource, public tree_copy::ByteSink {
   std::size_t read_some(char* to, std::size_t size);
   // Bytes for the guest. False once it takes no more; finish() tells why.
   bool write(std::string_view bytes) override;
+  // Before what is written next is read from `fd`: waits, however long, until there is something
+  // (or its end). False once the guest takes no more, and when cancelled; finish() tells why.
+  bool wait_for(int fd);
 
   // After the last read or write: lets the guest finish. kVmm with the guest's reason; the count of
   // its remarks decides between success and failure.

@@ -81,7 +81,7 @@ Result<void> copy_stream_in(Ports& ports, const model::Vm& vm, int fd,
       COCOON_TRY(begin(ports, vm, agent_wire::type::kTarWrite, directory, false, true), "copy");
   agent::Transfer transfer(session, guest_remark(ports, vm));
   std::string bytes(std::size_t{64} << 10, '\0');
-  while (true) {
+  while (transfer.wait_for(fd)) {
     ssize_t got = read(fd, bytes.data(), bytes.size());
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return fail_errno("read the archive");

@@ -12,12 +12,13 @@
 #include <optional>
 #include <vector>
 
+#include "tree_copy/directory_list.h"
 #include "tree_copy/place.h"
 
 namespace cocoon::tree_copy {
 namespace {
 
-constexpr std::size_t kMaxDirectories = 4'000'000;
+constexpr std::size_t kMaxKept = std::size_t{64} << 20;  // of directories, until the end
 constexpr std::size_t kPiece = 128 * 1024;
 constexpr std::string_view kUnasked = "outside of what is copied";
 constexpr unsigned kSetId = S_ISUID | S_ISGID;
@@ -42,6 +43,9 @@ class Extractor {
   bool is_wanted(const Components& components) const {
     return top_.empty() || (!components.empty() && components.front() == top_);
   }
+  bool is_allowed(std::string_view xattr) const {
+    return !request_.confined || xattr.starts_with("user.");
+  }
   bool open_parent_place(const Components& components);
   bool take(Entry& entry);
   bool make(const Entry& entry, const Components& components);
@@ -65,10 +69,10 @@ class Extractor {
   ByteSource& source_;
   const Report& report_;
   std::optional<Place> place_;
-  std::string rename_top_;  // the name of the one top entry; empty: its own
-  std::string top_;         // the archive's name of it; empty: there may be any
-  bool existed_ = false;    // the destination, as a directory
-  std::vector<std::pair<Components, Entry>> directories_;  // their attributes come last
+  std::string rename_top_;               // the name of the one top entry; empty: its own
+  std::string top_;                      // the archive's name of it; empty: there may be any
+  bool existed_ = false;                 // the destination, as a directory
+  DirectoryList directories_{kMaxKept};  // their attributes come last
   std::size_t set_id_dropped_ = 0;
   bool source_broken_ = false;
   bool clean_ = true;
@@ -197,7 +201,7 @@ void Extractor::set_attributes(int fd, const Entry& entry) {
     ++set_id_dropped_;
   }
   for (const auto& [name, value] : entry.xattrs) {
-    if (request_.confined && !name.starts_with("user.")) continue;
+    if (!is_allowed(name)) continue;
     if (::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) != 0 && errno != ENOTSUP)
       fail(entry.path, "extended attribute " + name + ": " + error_text(errno));
   }
@@ -237,9 +241,11 @@ bool Extractor::make_directory(const Target& target, const Entry& entry,
     if (status == 0 && !S_ISDIR(info.st_mode)) return fail(entry.path, "not a directory");
   }
   if (target.name.empty() && existed_ && request_.confined) return true;
-  if (directories_.size() >= kMaxDirectories) return fail(entry.path, "too many directories");
-  directories_.emplace_back(components, entry);
-  return true;
+  Entry kept = entry;
+  kept.path.clear();
+  for (const std::string& name : components) kept.path += name + "/";
+  std::erase_if(kept.xattrs, [this](const auto& xattr) { return !is_allowed(xattr.first); });
+  return directories_.push(std::move(kept)) || fail(entry.path, "too many directories");
 }
 
 bool Extractor::make_symlink(const Target& target, const Entry& entry) {
@@ -333,15 +339,15 @@ bool Extractor::take(Entry& entry) {
 
 // The innermost first: what is done in a directory changes its time.
 void Extractor::finish_directories() {
-  for (auto at = directories_.rbegin(); at != directories_.rend(); ++at) {
-    const auto& [components, entry] = *at;
+  while (const auto entry = directories_.pop()) {
+    const Components components = path_components(entry->path).value_or(Components());
     const Fd path = place_->open_dir(components, components.size(), false);
     // A real descriptor of the same directory: O_PATH ones take no attributes.
     const Fd fd(path ? ::openat(path.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1);
     if (fd) {
-      set_attributes(fd.get(), entry);
+      set_attributes(fd.get(), *entry);
     } else {
-      fail_errno(entry.path);
+      fail_errno(entry->path);
     }
   }
 }

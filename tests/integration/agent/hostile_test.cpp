@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -163,6 +164,32 @@ TEST(HostileAgent, AFloodOfStdoutDoesNotHoldTheEndOfACopy) {
     EXPECT_TRUE(transfer.read(&byte, 1));
     return transfer.finish();
   });
+}
+
+// Of a stream whose sender is in no hurry.
+TEST(HostileAgent, ItsEndEndsTheWaitForAnArchive) {
+  std::array<int, 2> quiet{};
+  ASSERT_EQ(pipe2(quiet.data(), O_CLOEXEC), 0);
+  sys::UniqueFd from(quiet[0]);
+  sys::UniqueFd to(quiet[1]);
+  auto [ours, theirs] = socket_pair();
+  Session session(std::move(ours));
+  Transfer transfer(
+      session, [](std::string_view) {}, kLimit);
+  ASSERT_EQ(::write(to.get(), "x", 1), 1);
+  EXPECT_TRUE(transfer.wait_for(from.get()));
+  char byte = 0;
+  ASSERT_EQ(::read(from.get(), &byte, 1), 1);
+  std::thread peer([fd = theirs.release()] {
+    std::this_thread::sleep_for(Milliseconds(50));
+    Peer guest{sys::UniqueFd(fd)};
+    guest.send("{\"type\":\"error\",\"message\":\"no room\"}\n");
+  });
+  EXPECT_FALSE(transfer.wait_for(from.get()));
+  auto result = transfer.finish();
+  ASSERT_FALSE(result);
+  EXPECT_NE(result.error().to_string().find("no room"), std::string::npos);
+  peer.join();
 }
 
 TEST(HostileAgent, CannotHoldTheStartOfAProgram) {

@@ -225,6 +225,29 @@ TEST_F(CopyTest, TheTopIsNamedAsItIsPacked) {
   EXPECT_EQ(top_name("dir/.."), ".");
 }
 
+TEST_F(CopyTest, AttributesOfDirectoriesAreKeptInBoundedMemory) {
+  Entry entry;
+  entry.kind = EntryKind::kDirectory;
+  entry.mode = 0755;
+  entry.uid = getuid();
+  entry.gid = getgid();
+  entry.xattrs = {{"trusted.big", std::string(512 << 10, 'v')}};
+  for (int i = 0; i < 200; ++i) {
+    entry.path = "d" + std::to_string(i);
+    pipe_.write(render_entry(entry));
+  }
+  pipe_.write(render_end());
+  EXPECT_TRUE(extract("out")) << said_;  // what is left out does not count
+  EXPECT_EQ(fs::status(dir_ / "out/d199").permissions(), fs::perms(0755));
+  pipe_ = Pipe();
+  entry.xattrs = {{"user.big", std::string(512 << 10, 'v')}};
+  entry.path = "d";
+  for (int i = 0; i < 200; ++i) pipe_.write(render_entry(entry));
+  pipe_.write(render_end());
+  EXPECT_FALSE(extract("out"));
+  EXPECT_NE(said_.find("too many directories"), std::string::npos);
+}
+
 TEST_F(CopyTest, ALinkInTheDestinationIsNotFollowed) {
   fs::create_directories(dir_ / "other");
   fs::create_directory_symlink(dir_ / "other", dir_ / "out/dir");
