@@ -60,8 +60,10 @@ class CensusFinds(TemporaryStore):
         by_cwd = subprocess.Popen(["sleep", "60"], cwd=self.base / "run")
         by_argument = subprocess.Popen(["sh", "-c", "sleep 60; :", str(self.base / "x")])
         try:
-            found = {p.pid for p in census.processes_of(self.base)}
-            self.assertLessEqual({by_cwd.pid, by_argument.pid}, found)
+            # A process that is just being executed has no arguments for a moment.
+            both = {by_cwd.pid, by_argument.pid}
+            cocoon_e2e.wait_for("both processes", lambda: both <= {
+                p.pid for p in census.processes_of(self.base)}, 10)
             self.assertTrue(self.complaints())
         finally:
             census.destroy(self.base / "run")
