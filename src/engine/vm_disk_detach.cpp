@@ -61,6 +61,12 @@ Result<void> check_keep(const fs::path& file, const fs::path& keep) {
 // leave its directory, where it would go on changing. A read lease is what proves it.
 Result<void> wait_closed(const fs::path& file) {
   sys::UniqueFd fd = COCOON_TRY(sys::open_file(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  struct stat info {};
+  if (fstat(fd.get(), &info) != 0) return fail_errno(fmt::format("look at {}", file.native()));
+  // A second name would be the VMM's way to the file after it has been kept.
+  if (!S_ISREG(info.st_mode) || info.st_nlink != 1) {
+    return fail(ErrorKind::kCorrupt, "{} is not a file with this one name", file.native());
+  }
   Deadline deadline = deadline_in(kCloseLimit);
   while (fcntl(fd.get(), F_SETLEASE, F_RDLCK) != 0) {
     if (errno != EAGAIN) return {};  // a file system without leases
