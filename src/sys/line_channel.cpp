@@ -42,4 +42,8 @@ Result<void> LineChannel::write(std::string_view bytes, Deadline deadline) {
   return send_all(socket_.get(), bytes, deadline);
 }
 
+Result<void> LineChannel::write_with_fd(std::string_view bytes, int fd, Deadline deadline) {
+  return send_with_fd(socket_.get(), bytes, fd, deadline);
+}
+
 }  // namespace cocoon::sys

@@ -29,6 +29,8 @@ class [[nodiscard]] LineChannel {
 
   // Writes all bytes. Errors as above.
   Result<void> write(std::string_view bytes, Deadline deadline);
+  // The same with a descriptor for the peer of a unix socket (send_with_fd).
+  Result<void> write_with_fd(std::string_view bytes, int fd, Deadline deadline);
 
  private:
   Result<void> fill(Deadline deadline);

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "sys/cancel.h"
 
@@ -57,6 +58,29 @@ Result<void> send_all(int socket, std::string_view bytes, Deadline deadline) {
     COCOON_TRY(wait_for(socket, POLLOUT, deadline));
   }
   return {};
+}
+
+Result<void> send_with_fd(int socket, std::string_view bytes, int fd, Deadline deadline) {
+  char first = bytes.front();
+  iovec part{&first, 1};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  while (sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT) != 1) {
+    if (errno == EINTR) continue;
+    if (is_gone(errno)) return peer_gone();
+    if (errno != EAGAIN) return fail_errno("send a descriptor");
+    COCOON_TRY(wait_for(socket, POLLOUT, deadline));
+  }
+  return send_all(socket, bytes.substr(1), deadline);
 }
 
 bool is_peer_gone(const Error& error) {

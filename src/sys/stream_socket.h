@@ -19,6 +19,9 @@ Result<std::size_t> receive_some(int socket, std::span<char> buffer, Deadline de
 // Sends all bytes.
 Result<void> send_all(int socket, std::string_view bytes, Deadline deadline);
 
+// Sends all bytes, the first of them with a descriptor (SCM_RIGHTS, unix(7)): a copy for the peer.
+Result<void> send_with_fd(int socket, std::string_view bytes, int fd, Deadline deadline);
+
 // Is it the error of a peer that is gone?
 bool is_peer_gone(const Error& error);
 

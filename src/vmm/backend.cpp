@@ -32,6 +32,11 @@ Failure no_hotplug(const Backend& backend) {
               backend.name());
 }
 
+Failure no_snapshots(const Backend& backend) {
+  return fail(ErrorKind::kUnsupported, "{} cannot save a running guest here (capability snapshots)",
+              backend.name());
+}
+
 }  // namespace
 
 Result<model::DevicePlan> Backend::replan_nics(const model::Vm&) const {
@@ -56,6 +61,25 @@ Result<void> Backend::unplug_disk(const model::Vm&, const std::string&, const Ru
 Result<void> Backend::grow_disk(const model::Vm&, const std::string&, std::int64_t,
                                 const RunningVmm&, Deadline) const {
   return no_hotplug(*this);
+}
+
+Result<void> Backend::pause(const RunningVmm&, Deadline) const { return no_snapshots(*this); }
+
+Result<void> Backend::resume(const RunningVmm&, Deadline) const { return no_snapshots(*this); }
+
+Result<void> Backend::save(const model::Vm&, const RunningVmm&, const std::string&,
+                           Deadline) const {
+  return no_snapshots(*this);
+}
+
+Result<SavedFiles> Backend::saved_files(const model::Vm&) const { return no_snapshots(*this); }
+
+Result<LoadPlan> Backend::plan_load(const model::Vm&, const SavedVm&, Accel, RestoreMode) const {
+  return no_snapshots(*this);
+}
+
+Result<void> Backend::finish_load(const LoadPlan&, const RunningVmm&, Deadline) const {
+  return no_snapshots(*this);
 }
 
 Result<std::unique_ptr<Backend>> make_backend(std::string_view name, const model::Config& config) {

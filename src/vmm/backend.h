@@ -7,6 +7,9 @@
 //   start    choose_accel() → plan_launch() → files placed, shim starts Launch → finish_start();
 //            any failure: end this process; one VMM process is one attempt (design §4)
 //   stop     ask_guest_to_stop() → quit() → the engine kills by pidfd
+//   save     pause() → save() into a directory below the VM's → the engine copies disks → resume()
+//   load     choose_accel() → plan_load() → files placed, shim starts LoadPlan::launch →
+//            finish_load(): the guest goes on from where it was saved
 #pragma once
 
 #include <cstdint>
@@ -25,6 +28,7 @@
 #include "vmm/capabilities.h"
 #include "vmm/launch.h"
 #include "vmm/running_vmm.h"
+#include "vmm/saved.h"
 
 namespace cocoon::vmm {
 
@@ -123,6 +127,30 @@ class Backend {
   // Grows the disk with its file; the guest is told.
   virtual Result<void> grow_disk(const model::Vm& vm, const std::string& path, std::int64_t bytes,
                                  const RunningVmm& vmm, Deadline deadline) const;
+
+  // Saving and loading (Capabilities::snapshots; kUnsupported without it). Errors as quit.
+
+  // Stops the vCPUs, with what the guest has written handed to its disks. A guest that is paused
+  // already is success. After any error the caller resumes all the same: the answer may be lost.
+  virtual Result<void> pause(const RunningVmm& vmm, Deadline deadline) const;
+  // Lets them run again; a guest that runs is success. Also gets a VMM out of an unfinished save.
+  virtual Result<void> resume(const RunningVmm& vmm, Deadline deadline) const;
+  // Of a paused guest: writes everything but disks into `dir`, an empty directory below the VM's
+  // that belongs to the VMM's uid. What lies in a file of the VM directory already is left out.
+  virtual Result<void> save(const model::Vm& vm, const RunningVmm& vmm, const std::string& dir,
+                            Deadline deadline) const;
+  // What a save of this VM consists of. No side effect.
+  virtual Result<SavedFiles> saved_files(const model::Vm& vm) const;
+
+  // The launch of a VMM that goes on from a snapshot. `vm` is the new record (its own names, MACs,
+  // TAPs; the snapshot's device plan), `saved` the snapshot. Reads the VMM's files in it, which are
+  // hostile when the snapshot came from elsewhere: what they say is checked against `saved.vm`.
+  // kUnsupported: not with this version, or not in the mode that was asked for; kCorrupt.
+  virtual Result<LoadPlan> plan_load(const model::Vm& vm, const SavedVm& saved, Accel accel,
+                                     RestoreMode mode) const;
+  // From "the process exists" to "the guest runs on". Errors as finish_start.
+  virtual Result<void> finish_load(const LoadPlan& plan, const RunningVmm& vmm,
+                                   Deadline deadline) const;
 
   // For inspect.
   virtual Result<VmmStatus> status(const RunningVmm& vmm, Deadline deadline) const = 0;

@@ -33,6 +33,9 @@ std::vector<std::pair<std::string_view, bool>> capability_flags(const Capabiliti
           {"reboot_in_place", able.reboot_in_place},
           {"needs_kvm", able.needs_kvm},
           {"landlock", able.landlock},
+          {"snapshots", able.snapshots},
+          {"mmap_restore", able.mmap_restore},
+          {"ondemand_restore", able.ondemand_restore},
           {"needs_vmlinux", able.needs_vmlinux},
           {"ends_by_reboot", able.ends_by_reboot}};
 }

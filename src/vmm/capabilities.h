@@ -41,6 +41,9 @@ struct Capabilities {
   bool prefers_vmlinux = false;     // takes an unpacked kernel where there is one
   bool ends_by_reboot = false;      // a guest has to reboot to end its VMM, not to power off
   bool landlock = false;            // the VMM confines itself to its directory
+  bool snapshots = false;           // a running guest can be saved and loaded
+  bool mmap_restore = false;        // a load maps the snapshot's memory, copy on write
+  bool ondemand_restore = false;    // a load reads memory in page by page
   GracefulStop graceful_stop = GracefulStop::kNone;
   int max_disks = 0;  // all roles together, from the device plan that would be launched, no NIC
   int max_cpus = 0;

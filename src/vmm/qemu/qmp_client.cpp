@@ -32,10 +32,22 @@ void QmpClient::keep(QmpMessage event) {
 
 Result<nlohmann::json> QmpClient::execute(std::string_view command, const nlohmann::json& arguments,
                                           Deadline deadline) {
+  return run(command, arguments, -1, deadline);
+}
+
+Result<void> QmpClient::give_fd(std::string_view name, int fd, Deadline deadline) {
+  COCOON_TRY(run("getfd", {{"fdname", name}}, fd, deadline));
+  return {};
+}
+
+Result<nlohmann::json> QmpClient::run(std::string_view command, const nlohmann::json& arguments,
+                                      int fd, Deadline deadline) {
   std::uint64_t id = next_id_++;
   nlohmann::json request{{"execute", command}, {"id", id}};
   if (!arguments.is_null()) request["arguments"] = arguments;
-  COCOON_TRY(channel_.write(request.dump() + "\n", deadline), "QMP {}", command);
+  std::string line = request.dump() + "\n";
+  COCOON_TRY(fd < 0 ? channel_.write(line, deadline) : channel_.write_with_fd(line, fd, deadline),
+             "QMP {}", command);
   while (true) {
     QmpMessage message = COCOON_TRY(read_message(deadline), "QMP {}", command);
     if (message.kind == QmpMessage::Kind::kEvent) {

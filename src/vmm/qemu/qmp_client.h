@@ -30,12 +30,17 @@ class [[nodiscard]] QmpClient {
   Result<nlohmann::json> execute(std::string_view command, const nlohmann::json& arguments,
                                  Deadline deadline);
 
+  // Gives QEMU a copy of `fd` under a name that commands know as "fd:<name>".
+  Result<void> give_fd(std::string_view name, int fd, Deadline deadline);
+
   // The next event, kept or to come.
   Result<QmpMessage> next_event(Deadline deadline);
 
  private:
   explicit QmpClient(sys::UniqueFd socket) : channel_(std::move(socket)) {}
   Result<QmpMessage> read_message(Deadline deadline);
+  Result<nlohmann::json> run(std::string_view command, const nlohmann::json& arguments, int fd,
+                             Deadline deadline);
   void keep(QmpMessage event);
 
   sys::LineChannel channel_;

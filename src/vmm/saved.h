@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// A saved guest as the backends see it: the files that a VMM writes, and how one is loaded again.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "model/vm.h"
+#include "vmm/launch.h"
+
+namespace cocoon::vmm {
+
+// How a guest's memory comes back (design §7).
+enum class RestoreMode {
+  kAuto,      // the best that the VMM can: mmap, else copy
+  kCopy,      // read in before the guest runs
+  kOnDemand,  // read in page by page while it runs (userfaultfd)
+  kMmap,      // a private mapping of the snapshot's file: copy on write
+};
+
+// "auto", "copy", "ondemand", "mmap"; kInvalid for anything else.
+std::string_view restore_mode_name(RestoreMode mode);
+Result<RestoreMode> parse_restore_mode(std::string_view text);
+
+// The members of a snapshot that a VMM makes.
+struct SavedFiles {
+  std::vector<std::string> state;  // written by save(): names in its directory
+  // Guest memory: the name that it has in the snapshot.
+  std::string memory;
+  // True: save() writes it; false: it is copied from the VM directory's kMemoryFile while the guest
+  // is paused.
+  bool memory_by_vmm = true;
+};
+
+// A snapshot that is to be loaded.
+struct SavedVm {
+  const model::Vm* vm = nullptr;  // the record as it was saved (borrowed)
+  std::filesystem::path dir;      // the snapshot's directory
+  SavedFiles files;
+};
+
+// A small file that the VMM reads at load, made anew each time.
+struct LoadText {
+  std::string name;  // relative to the VM directory
+  std::string text;
+};
+
+struct LoadPlan {
+  Launch launch;
+  RestoreMode mode = RestoreMode::kCopy;  // the chosen one
+  // Members to be hard-linked into the VM directory under their own names; the VMM only reads them.
+  // They may go once the load is done (the VMM holds what it needs open).
+  std::vector<std::string> links;
+  std::vector<LoadText> texts;  // files to be written there, root:vm-gid 0440
+  // The member that becomes the VM's own memory file (Launch::memory_file_bytes): a copy. Empty:
+  // none.
+  std::string memory_copy;
+};
+
+}  // namespace cocoon::vmm
