@@ -76,6 +76,7 @@ Result<bool> blob_in_use(Db& db, const std::string& id) {
   Statement query =
       COCOON_TRY(db.prepare("SELECT EXISTS (SELECT 1 FROM image_blobs WHERE blob_id = ?1) "
                             "OR EXISTS (SELECT 1 FROM vm_blobs WHERE blob_id = ?1) "
+                            "OR EXISTS (SELECT 1 FROM snapshot_blobs WHERE blob_id = ?1) "
                             "OR EXISTS (SELECT 1 FROM kernels WHERE modules_blob = ?1)"));
   query.bind(1, id);
   COCOON_TRY(query.step());

@@ -112,7 +112,9 @@ Result<bool> delete_kernel_name(Db& db, const std::string& name) {
 
 Result<std::vector<std::string>> vms_using_kernel(Db& db, const std::string& id) {
   Statement query =
-      COCOON_TRY(db.prepare("SELECT name FROM vms WHERE kernel_id = ?1 ORDER BY name"));
+      COCOON_TRY(db.prepare("SELECT name FROM vms WHERE kernel_id = ?1 UNION "
+                            "SELECT 'snapshot ' || coalesce(name, id) FROM snapshots "
+                            "WHERE kernel_id = ?1 AND state <> 'deleting' ORDER BY 1"));
   query.bind(1, id);
   std::vector<std::string> names;
   while (COCOON_TRY(query.step())) names.push_back(query.text(0));
@@ -122,6 +124,7 @@ Result<std::vector<std::string>> vms_using_kernel(Db& db, const std::string& id)
 Result<bool> kernel_in_use(Db& db, const std::string& id) {
   Statement query =
       COCOON_TRY(db.prepare("SELECT EXISTS (SELECT 1 FROM kernel_names WHERE kernel_id = ?1) "
+                            "OR EXISTS (SELECT 1 FROM snapshots WHERE kernel_id = ?1) "
                             "OR EXISTS (SELECT 1 FROM vms WHERE kernel_id = ?1)"));
   query.bind(1, id);
   COCOON_TRY(query.step());

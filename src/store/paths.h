@@ -24,6 +24,8 @@ class Paths {
   fs::path blobs() const { return root_ / "blobs"; }
   fs::path kernels() const { return root_ / "kernels"; }
   fs::path kernel(std::string_view id) const { return kernels() / id; }
+  fs::path snapshots() const { return root_ / "snapshots"; }
+  fs::path snapshot(std::string_view id) const { return snapshots() / id; }
   fs::path temp() const { return root_ / "tmp"; }
   fs::path lock(std::string_view kind, std::string_view id) const {
     return root_ / "locks" / kind / id;

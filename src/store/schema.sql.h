@@ -7,7 +7,7 @@
 
 namespace cocoon::store {
 
-inline constexpr std::array<std::string_view, 1> kMigrations{R"sql(
+inline constexpr std::array<std::string_view, 2> kMigrations{R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 -- EROFS layers, merged layers, module trees, boot files of images: immutable files below blobs/.
@@ -80,6 +80,27 @@ CREATE TABLE vm_blobs (
   PRIMARY KEY (vm_id, blob_id)
 ) WITHOUT ROWID;
 CREATE INDEX vm_blobs_blob ON vm_blobs (blob_id);
+)sql",
+                                                             R"sql(
+CREATE TABLE snapshots (
+  id TEXT PRIMARY KEY,
+  name TEXT UNIQUE,                  -- NULL: it has none
+  state TEXT NOT NULL CHECK (state IN ('pending', 'ready', 'deleting')),
+  source_vm TEXT NOT NULL,           -- ID of the VM that it was taken of, which may be gone; or ''
+  kernel_id TEXT REFERENCES kernels (id),
+  created_at TEXT NOT NULL,
+  record TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX snapshots_created ON snapshots (created_at);
+CREATE INDEX snapshots_source ON snapshots (source_vm);
+CREATE INDEX snapshots_kernel ON snapshots (kernel_id);
+
+CREATE TABLE snapshot_blobs (
+  snapshot_id TEXT NOT NULL REFERENCES snapshots (id) ON DELETE CASCADE,
+  blob_id TEXT NOT NULL REFERENCES blobs (id),
+  PRIMARY KEY (snapshot_id, blob_id)
+) WITHOUT ROWID;
+CREATE INDEX snapshot_blobs_blob ON snapshot_blobs (blob_id);
 )sql"};
 
 }  // namespace cocoon::store

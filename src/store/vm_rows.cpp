@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/vm_rows.h"
 
-#include "base/id.h"
 #include "model/wording.h"
+#include "store/reference.h"
 
 namespace cocoon::store {
 namespace {
@@ -96,26 +96,8 @@ Result<std::vector<std::string>> vm_ids_in_state(Db& db, model::VmState state) {
 }
 
 Result<std::string> resolve_vm(Db& db, std::string_view reference) {
-  Statement exact = COCOON_TRY(
-      db.prepare("SELECT id FROM vms WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1"));
-  exact.bind(1, reference);
-  if (COCOON_TRY(exact.step())) return exact.text(0);
-  if (reference.size() >= 3 && reference.size() < kIdLength) {
-    // '~' sorts after every letter and digit of an ID.
-    Statement prefix =
-        COCOON_TRY(db.prepare("SELECT id FROM vms WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 6"));
-    prefix.bind(1, reference).bind(2, std::string(reference) + "~");
-    std::vector<std::string> ids;
-    while (COCOON_TRY(prefix.step())) ids.push_back(prefix.text(0));
-    if (ids.size() == 1) return ids[0];
-    if (ids.size() > 1) {
-      return fail(
-          ErrorKind::kConflict, "\"{}\" is ambiguous: {}{}", reference,
-          fmt::join(ids.begin(),
-                    ids.begin() + static_cast<long>(std::min<std::size_t>(5, ids.size())), ", "),
-          ids.size() > 5 ? ", …" : "");
-    }
-  }
+  auto id = COCOON_TRY(resolve_reference(db, "vms", reference));
+  if (id) return std::move(*id);
   return fail(ErrorKind::kNotFound, "{}: {}", model::kVmNotFound, reference);
 }
 
