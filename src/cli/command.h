@@ -18,7 +18,7 @@ namespace cocoon::cli {
 class App;
 
 // What a positional or a flag's value names: drives completion.
-enum class Names { kNothing, kVm, kImage, kKernel, kFile, kDirectory, kCommand, kShell };
+enum class Names { kNothing, kVm, kImage, kKernel, kSnapshot, kFile, kDirectory, kCommand, kShell };
 
 // The value of a flag that may stand alone: --pull, --pull=always.
 struct OptionalValue {

@@ -2,6 +2,7 @@
 #include "cli/commands.h"
 
 #include "cli/general/general.h"
+#include "cli/snapshot/snapshot.h"
 #include "cli/vm/disk/disk.h"
 #include "cli/vm/vm.h"
 
@@ -11,6 +12,7 @@ Program cocoon_program(const HelperBodies& bodies) {
   return {.is_helper = false,
           .groups = {{"vm", "Manage VMs"},
                      {"vm disk", "Attach, detach, list and grow the disks of a VM"},
+                     {"snapshot", "Save running VMs, list and remove what was saved"},
                      {"image", "Manage the images that VMs are made from"},
                      {"kernel", "Manage the kernels of images that have none"}},
           .commands = {
@@ -21,6 +23,9 @@ Program cocoon_program(const HelperBodies& bodies) {
               vm_stop_command(),
               vm_restart_command(),
               vm_rm_command(),
+              vm_clone_command(),
+              vm_restore_command(),
+              vm_hibernate_command(),
               vm_list_command(),
               vm_inspect_command(),
               vm_status_command(),
@@ -35,6 +40,10 @@ Program cocoon_program(const HelperBodies& bodies) {
               vm_disk_detach_command(),
               vm_disk_list_command(),
               vm_disk_resize_command(),
+              snapshot_save_command(),
+              snapshot_list_command(),
+              snapshot_inspect_command(),
+              snapshot_rm_command(),
               image_import_command(bodies.image_import),
               image_list_command(),
               image_inspect_command(),

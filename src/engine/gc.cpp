@@ -12,6 +12,8 @@
 #include "engine/firmware.h"
 #include "engine/locks.h"
 #include "engine/reconcile.h"
+#include "engine/snapshot_files.h"
+#include "engine/snapshot_settle.h"
 #include "engine/uids.h"
 #include "engine/vm_files.h"
 #include "engine/vm_network.h"
@@ -19,6 +21,7 @@
 #include "image/catalog/collect.h"
 #include "network/bridge.h"
 #include "network/cni/runtime.h"
+#include "store/snapshot_rows.h"
 #include "store/vm_rows.h"
 #include "sys/cancel.h"
 #include "sys/cgroup.h"
@@ -173,6 +176,62 @@ Result<void> collect_locks(Collector& gc, const std::set<std::string>& known) {
   return {};
 }
 
+// Does a hibernated VM wait for it?
+Result<bool> is_awaited(Collector& gc, const model::Snapshot& snapshot) {
+  auto vm = COCOON_TRY(store::get_vm(gc.ports.db, snapshot.source_vm));
+  return vm && vm->hibernation == snapshot.id;
+}
+
+// Half-made and half-removed snapshots of dead commands, and hibernations that nobody waits for.
+Result<void> settle_snapshots(Collector& gc) {
+  for (const model::Snapshot& snapshot : COCOON_TRY(store::list_snapshots(gc.ports.db))) {
+    bool ready = snapshot.state == model::SnapshotState::kReady;
+    if (ready && (!snapshot.hibernated || COCOON_TRY(is_awaited(gc, snapshot)))) continue;
+    auto lock = lock_snapshot(gc.ports, snapshot.id, sys::FileLock::Mode::kExclusive, "gc",
+                              Milliseconds(0));
+    if (!lock) {
+      gc.report.skipped.push_back(
+          fmt::format("snapshot {}: {}", snapshot.id, lock.error().to_string()));
+      continue;
+    }
+    // A wake or a save may have ended since.
+    auto now = COCOON_TRY(store::get_snapshot(gc.ports.db, snapshot.id));
+    if (now && now->state == model::SnapshotState::kReady &&
+        (!now->hibernated || COCOON_TRY(is_awaited(gc, *now)))) {
+      continue;
+    }
+    if (!gc.dry_run) {
+      COCOON_TRY(drop_snapshot(gc.ports, snapshot.id));
+      lock->unlink();
+    }
+    gc.removed("snapshot", snapshot.id);
+  }
+  return {};
+}
+
+// Directories and locks of snapshots that have no row.
+Result<void> collect_snapshot_files(Collector& gc) {
+  std::set<std::string> known;
+  for (const model::Snapshot& snapshot : COCOON_TRY(store::list_snapshots(gc.ports.db))) {
+    known.insert(snapshot.id);
+  }
+  std::set<std::string> found;
+  for (const std::string& name : COCOON_TRY(sys::list_dir(gc.ports.paths.snapshots()))) {
+    found.insert(name.substr(0, name.find('.')));
+  }
+  fs::path locks = gc.ports.paths.lock("snapshot", "x").parent_path();
+  for (const std::string& name : COCOON_TRY(sys::list_dir(locks))) found.insert(name);
+  for (const std::string& id : found) {
+    if (!is_id(id) || known.count(id) != 0) continue;
+    auto lock = lock_snapshot(gc.ports, id, sys::FileLock::Mode::kExclusive, "gc", Milliseconds(0));
+    if (!lock || COCOON_TRY(store::get_snapshot(gc.ports.db, id))) continue;
+    if (!gc.dry_run) COCOON_TRY(remove_snapshot_files(gc.ports, id));
+    lock->unlink();
+    gc.removed("snapshot", id);
+  }
+  return {};
+}
+
 // Empty leaves of VMs that are not there any more; a leaf in use cannot be removed.
 void collect_cgroups(const Collector& gc, const std::set<std::string>& known) {
   if (gc.dry_run) return;
@@ -198,6 +257,8 @@ void add(Collector& gc, std::string_view kind, image::Collected collected) {
 Result<GcReport> collect_garbage(Ports& ports, bool dry_run) {
   Collector gc{ports, dry_run, {}};
   COCOON_TRY(settle_vms(gc), "collect VMs");
+  COCOON_TRY(settle_snapshots(gc), "collect snapshots");
+  COCOON_TRY(collect_snapshot_files(gc), "collect snapshot directories");
   std::set<std::string> known;
   for (const model::Vm& vm : COCOON_TRY(store::list_vms(ports.db))) known.insert(vm.id);
   COCOON_TRY(sys::check_cancelled());

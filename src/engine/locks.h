@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operation locks of VMs (design §5): taken before the row is written, held to the last commit.
+// Operation locks (design §5): taken before the row is written, held to the last commit. Order:
+// snapshot, then VM, then blob, then the database.
 #pragma once
 
 #include <string>
@@ -15,5 +16,11 @@ inline constexpr Milliseconds kLockWait{10'000};
 // Takes a VM's lock for `verb`. kBusy names the holder.
 Result<sys::FileLock> lock_vm(const Ports& ports, const std::string& id, std::string_view verb,
                               Milliseconds wait = kLockWait);
+
+// Takes a snapshot's lock: shared for those who read it (clones, restores, exports), exclusive for
+// who makes or removes it. kBusy names the holder.
+Result<sys::FileLock> lock_snapshot(const Ports& ports, const std::string& id,
+                                    sys::FileLock::Mode mode, std::string_view verb,
+                                    Milliseconds wait = kLockWait);
 
 }  // namespace cocoon::engine

@@ -153,4 +153,31 @@ Result<void> plan_network(Ports& ports, const CreateRequest& request, const vmm:
   return {};
 }
 
+Result<void> plan_clone_network(Ports& ports, const CreateRequest& request,
+                                const vmm::Capabilities& able, model::Vm& vm) {
+  std::vector<model::Nic> saved = std::move(vm.nics);
+  vm.nics.clear();
+  vm.ports.clear();
+  if (saved.empty()) return {};
+  CreateRequest same = request;
+  same.nics = static_cast<int>(saved.size());
+  bool elsewhere = !request.network.empty() || !request.bridge.empty();
+  const model::Nic& first = saved.front();
+  if (!elsewhere && first.backend == model::kUserNic) same.network = kUserNetwork;
+  if (!elsewhere && first.backend == model::kBridgeNic) same.bridge = first.bridge_dev;
+  if (!elsewhere && first.backend == model::kCniNic) same.network = vm.config.network;
+  vm.config.network.clear();
+  COCOON_TRY(plan_network(ports, same, able, vm));
+  for (std::size_t i = 0; i < saved.size(); ++i) {
+    if ((vm.nics[i].backend == model::kUserNic) != (saved[i].backend == model::kUserNic)) {
+      return fail(ErrorKind::kUnsupported,
+                  "a guest with --network user cannot go on in another network, nor the other way "
+                  "round: its NIC would be another device");
+    }
+    vm.nics[i].num_queues = saved[i].num_queues;  // part of the device
+    vm.nics[i].queue_size = saved[i].queue_size;
+  }
+  return {};
+}
+
 }  // namespace cocoon::engine

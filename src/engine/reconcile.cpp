@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine/locks.h"
 #include "engine/shim_control.h"
+#include "engine/snapshot_settle.h"
 #include "engine/uids.h"
 #include "engine/user_network.h"
 #include "engine/vm_disk.h"
@@ -106,6 +107,10 @@ Result<std::optional<model::Vm>> settle_dead_op(Ports& ports, model::Vm vm) {
   }
   if (is_disk_op(vm)) {
     return std::optional<model::Vm>(COCOON_TRY(settle_disk_op(ports, vm), "clean up vm {}", vm.id));
+  }
+  if (is_snapshot_op(vm)) {
+    return std::optional<model::Vm>(
+        COCOON_TRY(settle_snapshot_op(ports, std::move(vm)), "clean up vm {}", vm.id));
   }
   if (vm.state != model::VmState::kRunning) {
     // A start died between the VMM's birth and its row: nobody ever saw that VMM.

@@ -31,7 +31,8 @@ Result<vmm::AccelChoice> choose(const Ports& ports, const vmm::Backend& backend,
 
 Result<vmm::AccelChoice> choose_accel(Ports& ports, const vmm::Backend& backend,
                                       const model::Vm& vm) {
-  auto choice = COCOON_TRY(choose(ports, backend, vm.uid));
+  // Before a new VM has its uid: any that is not root's.
+  auto choice = COCOON_TRY(choose(ports, backend, vm.uid == 0 ? kNobody : vm.uid));
   if (!choice.note.empty() && choice.fresh) ports.note(choice.note);
   return choice;
 }

@@ -12,13 +12,12 @@
 #include "engine/reconcile.h"
 #include "engine/rollback.h"
 #include "engine/seed.h"
-#include "engine/uids.h"
 #include "engine/vm_accel.h"
 #include "engine/vm_files.h"
 #include "engine/vm_network.h"
+#include "engine/vm_reserve.h"
 #include "image/catalog/catalog.h"
 #include "model/vm_name.h"
-#include "model/wording.h"
 #include "store/vm_rows.h"
 #include "sys/cancel.h"
 #include "vmm/backend.h"
@@ -51,23 +50,13 @@ Result<void> check_values(const CreateRequest& request) {
   return {};
 }
 
-// The name of the VM: the given one must be free, a made one gets -2, -3… until it is.
 Result<std::string> choose_name(Ports& ports, const CreateRequest& request) {
-  if (!request.name.empty()) {
-    if (COCOON_TRY(store::vm_name_taken(ports.db, request.name))) {
-      return fail(ErrorKind::kConflict, "vm \"{}\" {}", request.name, model::kAlreadyExists);
-    }
-    return request.name;
-  }
   std::string base = model::default_vm_name(request.image);
-  std::string name = base;
-  COCOON_TRY(model::check_vm_name(name), "make a name from \"{}\" (give one with --name)",
-             request.image);
-  for (int number = 2; COCOON_TRY(store::vm_name_taken(ports.db, name)); ++number) {
-    std::string suffix = fmt::format("-{}", number);
-    name = base.substr(0, 63 - suffix.size()) + suffix;
+  if (request.name.empty()) {
+    COCOON_TRY(model::check_vm_name(base), "make a name from \"{}\" (give one with --name)",
+               request.image);
   }
-  return name;
+  return choose_vm_name(ports, request.name, base);
 }
 
 // What the request may not ask of this kind of image.
@@ -140,32 +129,6 @@ Result<model::Vm> plan_vm(Ports& ports, const CreateRequest& request,
   return vm;
 }
 
-// Row and uid: from here on gc knows what belongs to us.
-Result<void> reserve(Ports& ports, const CreateRequest& request, model::Vm& vm, const Links& links,
-                     Rollback& undo) {
-  for (std::uint32_t attempt = 0; attempt < kUidRange; ++attempt) {
-    vm.uid = COCOON_TRY(propose_uid(ports, vm.id, attempt));
-    {
-      auto tx = COCOON_TRY(ports.db.begin());
-      // Another create may have taken the uid since the proposal.
-      if (COCOON_TRY(store::uid_taken(ports.db, vm.uid))) continue;
-      vm.config.name = COCOON_TRY(choose_name(ports, request));  // and the name as well
-      COCOON_TRY(store::insert_vm(ports.db, vm, links.blobs));
-      COCOON_TRY(tx.commit());
-    }
-    auto claim = claim_uid(ports, vm.uid, vm.id);
-    if (claim) {
-      undo.add("remove the VM", [&ports, vm] { return drop_vm(ports, vm); });
-      return {};
-    }
-    auto tx = COCOON_TRY(ports.db.begin());
-    COCOON_TRY(store::delete_vm(ports.db, vm.id));
-    COCOON_TRY(tx.commit());
-    if (claim.error().kind != ErrorKind::kConflict) return claim;
-  }
-  return fail(ErrorKind::kConflict, "no VMM uid is free");
-}
-
 Result<void> make_files(Ports& ports, const CreateRequest& request, const model::Vm& vm,
                         const Links& links, const std::optional<vmm::Firmware>& firmware,
                         int lock_fd) {
@@ -228,7 +191,9 @@ Result<model::Vm> create_vm(Ports& ports, const CreateRequest& request) {
   });
   Rollback undo;
   vm.op = op_of("create");
-  COCOON_TRY(reserve(ports, request, vm, planned.links, undo), "create vm \"{}\"", vm.config.name);
+  COCOON_TRY(reserve_vm(
+                 ports, vm, planned.links.blobs, [&] { return choose_name(ports, request); }, undo),
+             "create vm \"{}\"", vm.config.name);
   COCOON_TRY(make_network(ports, vm, 0, lock.fd()), "create vm \"{}\"", vm.config.name);
   COCOON_TRY(make_files(ports, request, vm, planned.links, planned.firmware, lock.fd()),
              "create vm \"{}\"", vm.config.name);

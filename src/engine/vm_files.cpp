@@ -18,6 +18,7 @@
 #include "sys/fault.h"
 #include "sys/files.h"
 #include "vmm/launch.h"
+#include "vmm/saved.h"
 
 namespace cocoon::engine {
 namespace {
@@ -182,6 +183,9 @@ Result<void> make_memory(const Ports& ports, const model::Vm& vm, std::int64_t b
 Result<void> remove_memory(const Ports& ports, const model::Vm& vm) {
   for (const fs::path& file : COCOON_TRY(memory_files(ports, vm))) {
     COCOON_TRY(sys::remove_file(file));
+  }
+  for (std::string_view name : vmm::kLoadFiles) {
+    COCOON_TRY(sys::remove_file(vm_dir(ports, vm) / name));
   }
   sys::side_effect("remove memory");
   return {};

@@ -45,7 +45,8 @@ Result<void> make_initrd(const Ports& ports, const model::Vm& vm, bool ends_by_r
 // check: kUnsupported when it does not fit), or in the VM directory with --memory-backing file.
 Result<void> make_memory(const Ports& ports, const model::Vm& vm, std::int64_t bytes);
 
-// Where the memory file of a VM lies; the files that have to go when its VMM ends.
+// Where the memory file of a VM lies, and its link; they go when its VMM ends, together with what a
+// load has left.
 Result<std::vector<store::fs::path>> memory_files(const Ports& ports, const model::Vm& vm);
 Result<void> remove_memory(const Ports& ports, const model::Vm& vm);
 // The directory on the tmpfs that all memory files of this root directory share.

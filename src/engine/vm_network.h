@@ -25,6 +25,12 @@ inline constexpr std::string_view kUserNetwork = "user";
 Result<void> plan_network(Ports& ports, const CreateRequest& request, const vmm::Capabilities& able,
                           model::Vm& vm);
 
+// The same for a VM that goes on from a snapshot: as many NICs of the same devices, with MACs of
+// their own, on the snapshot's network unless the request names another. `vm` is the record as it
+// was saved but for its ID. kUnsupported also for networks that are other devices to the guest.
+Result<void> plan_clone_network(Ports& ports, const CreateRequest& request,
+                                const vmm::Capabilities& able, model::Vm& vm);
+
 // Makes everything that the record's NICs from `first` on need and fills in what the network gave
 // them. After an error the caller removes (remove_network or trim_network). With `open` false
 // nothing passes until open_network().

@@ -4,6 +4,7 @@
 #include "engine/locks.h"
 #include "engine/reconcile.h"
 #include "engine/shim_control.h"
+#include "engine/snapshot_settle.h"
 #include "engine/vm_view.h"
 #include "store/vm_rows.h"
 #include "sys/cancel.h"
@@ -45,6 +46,7 @@ Result<void> remove_vm(Ports& ports, const std::string& id, bool force) {
   sys::CancelShield shield;  // from here on it only goes forward
   COCOON_TRY(end_recorded_vmm(ports, vm), "remove vm \"{}\"", vm.config.name);
   COCOON_TRY(drop_vm(ports, vm), "remove vm \"{}\"", vm.config.name);
+  forget_hibernation(ports, vm.hibernation);
   lock.unlink();
   return {};
 }

@@ -11,6 +11,7 @@
 #include "engine/vm_files.h"
 #include "engine/vm_launch.h"
 #include "engine/vm_network.h"
+#include "engine/vm_restore.h"
 #include "store/vm_rows.h"
 #include "sys/cancel.h"
 #include "vmm/backend.h"
@@ -43,6 +44,7 @@ Result<void> bring_up(Ports& ports, const vmm::Backend& backend, const vmm::Acce
                       model::Vm& vm, int lock_fd, Rollback& undo) {
   vm.accel = vmm::accel_name(choice.accel);
   vm.nonce = COCOON_TRY(random_hex(16));
+  vm.restore_mode.clear();
   undo_launch(ports, vm, undo);
   vmm::Launch launch = COCOON_TRY(prepare(ports, backend, vm, choice.accel, lock_fd));
   return launch_vm(ports, choice, vm, launch,
@@ -81,6 +83,7 @@ Result<model::Vm> start_vm(Ports& ports, const std::string& id, const StartOptio
   auto lock = COCOON_TRY(lock_vm(ports, id, "start"));
   model::Vm before = COCOON_TRY(settle_locked(ports, id));
   if (before.state == model::VmState::kRunning) return before;
+  if (!before.hibernation.empty()) return wake_vm(ports, std::move(before), lock.fd());
   auto backend = COCOON_TRY(vmm::make_backend(before.hypervisor, ports.config));
   // Refused before anything is done, the row included.
   auto choice =

@@ -224,6 +224,8 @@ json to_stored_json(const Vm& vm) {
   put(out, "memory_backing", vm.memory_backing);
   put(out, "nonce", vm.nonce);
   put(out, "exit_reason", vm.exit_reason);
+  put(out, "hibernation", vm.hibernation);
+  put(out, "restore_mode", vm.restore_mode);
   if (vm.op) out["op"] = op_json(*vm.op);
   return out;
 }
@@ -247,6 +249,8 @@ Result<Vm> parse_vm(const json& in) {
   fields.get("stopped_at", vm.stopped_at);
   fields.get("exit_code", exit_code);
   fields.get("exit_reason", vm.exit_reason);
+  fields.get("hibernation", vm.hibernation);
+  fields.get("restore_mode", vm.restore_mode);
   COCOON_TRY(fields.check());
   if (fields.find("exit_code") != nullptr) vm.exit_code = exit_code;
   vm.state = COCOON_TRY(parse_state(state));
@@ -297,6 +301,11 @@ json to_public_json(const Vm& vm, const std::string& vm_dir) {
   }
   out["storage_configs"] = disks;
   put(out, "memory_backing", vm.memory_backing);
+  if (vm.state == VmState::kRunning) put(out, "restore_mode", vm.restore_mode);
+  if (!vm.hibernation.empty()) {
+    out["hibernated"] = true;
+    out["hibernation_snapshot"] = vm.hibernation;
+  }
   return out;
 }
 

@@ -107,6 +107,8 @@ struct Vm {
   std::string created_at, updated_at, started_at, stopped_at;
   std::optional<int> exit_code;  // of the entrypoint, from the last run
   std::string exit_reason;       // why the last run ended
+  std::string hibernation;       // ID of the snapshot that the next start goes on from; else empty
+  std::string restore_mode;      // how the memory of this run came back; empty: the guest booted
   std::optional<Op> op;
 };
 

@@ -2,6 +2,7 @@
 // A saved guest as the backends see it: the files that a VMM writes, and how one is loaded again.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -53,12 +54,18 @@ struct LoadPlan {
   Launch launch;
   RestoreMode mode = RestoreMode::kCopy;  // the chosen one
   // Members to be hard-linked into the VM directory under their own names; the VMM only reads them.
-  // They may go once the load is done (the VMM holds what it needs open).
   std::vector<std::string> links;
+  // Those of `links` and `texts` that the VMM reads again later (at a guest's reboot); the others go
+  // once the load is done.
+  std::vector<std::string> kept;
   std::vector<LoadText> texts;  // files to be written there, root:vm-gid 0440
   // The member that becomes the VM's own memory file (Launch::memory_file_bytes): a copy. Empty:
   // none.
   std::string memory_copy;
 };
+
+// Everything that a load may have put into a VM directory, of all backends: goes with the run.
+inline constexpr std::array<std::string_view, 6> kLoadFiles{
+    "state", "config.json", "state.json", "memory-ranges", "vmstate", "mem"};
 
 }  // namespace cocoon::vmm

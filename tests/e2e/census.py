@@ -190,7 +190,7 @@ class Census:
         bad += [f"mount {m}" for top in (self.root, self.run, self.log) for m in mounts_of(top)]
         bad += [f"outside the store: {p}" for p in self.outside()]
         rows = self.rows()
-        for table in ("vms", "vm_blobs"):
+        for table in ("vms", "vm_blobs", "snapshots", "snapshot_blobs"):
             bad += [f"row in {table}: {row}" for row in rows.get(table, [])]
         for name, kind in self.files():
             if name.startswith(("run/", "log/", "root/locks/", "root/tmp/")) and \

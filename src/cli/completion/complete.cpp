@@ -124,7 +124,8 @@ class Completer {
     if (kind == Names::kShell) {
       for (const char* shell : {"bash", "fish", "zsh"}) add(shell, "");
     }
-    bool stored = kind == Names::kVm || kind == Names::kImage || kind == Names::kKernel;
+    bool stored = kind == Names::kVm || kind == Names::kImage || kind == Names::kKernel ||
+                  kind == Names::kSnapshot;
     if (!stored) return;
     for (Candidate& name : names_(kind, flags_)) add(before + name.value, name.help);
   }

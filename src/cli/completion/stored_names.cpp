@@ -6,6 +6,7 @@
 #include "store/image_rows.h"
 #include "store/kernel_rows.h"
 #include "store/paths.h"
+#include "store/snapshot_rows.h"
 #include "store/vm_rows.h"
 
 namespace cocoon::cli {
@@ -35,6 +36,12 @@ Result<std::vector<Candidate>> read_names(Names names, const GlobalFlags& flags)
   } else if (names == Names::kKernel) {
     for (const auto& kernel : COCOON_TRY(store::list_kernel_names(*db))) {
       add(kernel.name, kernel.kernel.version);
+    }
+  }
+  if (names == Names::kSnapshot) {
+    for (const auto& snapshot : COCOON_TRY(store::list_snapshots(*db))) {
+      if (snapshot.state != model::SnapshotState::kReady) continue;
+      add(snapshot.name.empty() ? snapshot.id : snapshot.name, snapshot.description);
     }
   }
   return out;

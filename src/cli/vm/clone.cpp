@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/units.h"
+#include "cli/app.h"
+#include "cli/batch_report.h"
+#include "cli/json_output.h"
+#include "cli/vm/vm.h"
+#include "engine/snapshot_list.h"
+#include "engine/vm_clone.h"
+#include "engine/vm_view.h"
+
+namespace cocoon::cli {
+namespace {
+
+constexpr int kMostClones = 1000;
+
+struct CloneFlags {
+  engine::CloneRequest request;
+  int count = 1;
+  std::optional<std::string> memory;
+  std::optional<std::string> storage;
+  std::string mode;
+  bool on_demand = false;
+  bool no_direct_io = false;
+  std::string format;
+};
+
+Result<engine::CloneRequest> make_request(const CloneFlags& flags) {
+  engine::CloneRequest request = flags.request;
+  auto size = [](const char* flag, const std::optional<std::string>& text,
+                 std::optional<std::int64_t>& out) -> Result<void> {
+    if (text && !text->empty()) out = COCOON_TRY(parse_size(*text), "{}", flag);
+    return {};
+  };
+  COCOON_TRY(size("--memory", flags.memory, request.memory));
+  COCOON_TRY(size("--storage", flags.storage, request.storage));
+  if (request.cpu && *request.cpu <= 0) request.cpu.reset();  // as the snapshot
+  request.no_direct_io = flags.no_direct_io;
+  if (flags.count < 1 || flags.count > kMostClones) {
+    return fail(ErrorKind::kInvalid, "--count {}: must be between 1 and {}", flags.count,
+                kMostClones);
+  }
+  if (!flags.mode.empty()) request.mode = COCOON_TRY(vmm::parse_restore_mode(flags.mode));
+  if (flags.on_demand) request.mode = vmm::RestoreMode::kOnDemand;
+  return request;
+}
+
+Result<int> clone_one(App& app, engine::Ports& ports, const CloneFlags& flags,
+                      const engine::CloneRequest& request, const std::string& id) {
+  model::Vm vm = COCOON_TRY(engine::clone_vm(ports, id, request));
+  if (wants_json(flags.format)) {
+    app.output().print(render_json(engine::public_json(ports, vm)));
+    return 0;
+  }
+  app.output().line(vm.id);
+  app.output().remark(fmt::format("started vm {} from the snapshot", vm.config.name));
+  return 0;
+}
+
+// Names of several clones: NAME-1, NAME-2…; without a name each has its own.
+Result<int> clone_many(App& app, engine::Ports& ports, const CloneFlags& flags,
+                       const engine::CloneRequest& request, const std::string& id) {
+  std::vector<std::string> numbers;
+  for (int i = 1; i <= flags.count; ++i) numbers.push_back(std::to_string(i));
+  std::vector<std::string> made(numbers.size() + 1);
+  auto result = engine::run_batch(
+      ports, numbers, [&](engine::Ports& own, const std::string& number) -> Result<void> {
+        engine::CloneRequest one = request;
+        if (!one.name.empty()) one.name += "-" + number;
+        model::Vm vm = COCOON_TRY(engine::clone_vm(own, id, one), "clone {}", number);
+        made[static_cast<std::size_t>(std::stoi(number))] = vm.id;
+        return {};
+      });
+  for (std::string& number : result.succeeded) {
+    number = made[static_cast<std::size_t>(std::stoi(number))];
+  }
+  return report_batch(app, result, flags.format);
+}
+
+Result<int> run(App& app, const CloneFlags& flags, const std::string& reference) {
+  engine::CloneRequest request = COCOON_TRY(make_request(flags));
+  engine::Ports* ports = COCOON_TRY(app.ports());
+  std::string id = COCOON_TRY(engine::inspect_snapshot(*ports, reference)).id;
+  if (flags.count == 1) return clone_one(app, *ports, flags, request, id);
+  return clone_many(app, *ports, flags, request, id);
+}
+
+std::vector<Flag> machine_flags(CloneFlags& flags) {
+  engine::CloneRequest& request = flags.request;
+  return {{.name = "name",
+           .target = &request.name,
+           .help = "name of the VM (default: cocoon-clone-<ID>); of several: NAME-1, NAME-2…",
+           .value_name = "NAME"},
+          {.name = "count",
+           .short_name = 'n',
+           .target = &flags.count,
+           .help = "number of clones, made side by side",
+           .value_name = "N"},
+          {.name = "cpu",
+           .target = &request.cpu,
+           .help = "virtual CPUs: as many as the snapshot's",
+           .value_name = "N"},
+          {.name = "memory",
+           .target = &flags.memory,
+           .help = "guest memory: as much as the snapshot's",
+           .value_name = "SIZE"},
+          {.name = "storage",
+           .target = &flags.storage,
+           .help = "size of the root disk, at least the snapshot's",
+           .value_name = "SIZE"},
+          {.name = "memory-backing",
+           .target = &request.memory_backing,
+           .help = "file: guest memory lies in a file on disk",
+           .value_name = "KIND",
+           .choices = {"file"}},
+          {.name = "no-direct-io",
+           .target = &flags.no_direct_io,
+           .help = "use the host's page cache for writable disks"}};
+}
+
+std::vector<Flag> other_flags(CloneFlags& flags) {
+  engine::CloneRequest& request = flags.request;
+  return {{.name = "nics",
+           .target = &request.nics,
+           .help = "network interfaces: as many as the snapshot's",
+           .value_name = "N"},
+          {.name = "network",
+           .target = &request.network,
+           .help = "CNI network (default: the snapshot's)",
+           .value_name = "NAME"},
+          {.name = "bridge",
+           .target = &request.bridge,
+           .help = "bridge of the host instead of a CNI network",
+           .value_name = "DEVICE"},
+          {.name = "restore-mode",
+           .target = &flags.mode,
+           .help = "how memory comes back (default auto)",
+           .value_name = "MODE",
+           .choices = {"auto", "copy", "ondemand", "mmap"}},
+          {.name = "on-demand",
+           .target = &flags.on_demand,
+           .help = "short for --restore-mode ondemand"},
+          output_flag(&flags.format)};
+}
+
+}  // namespace
+
+Command vm_clone_command() {
+  auto flags = std::make_shared<CloneFlags>();
+  Command command;
+  command.path = "vm clone";
+  command.usage = "SNAPSHOT";
+  command.summary = "Make VMs that go on from a snapshot";
+  command.details =
+      "Each clone has its own name, MACs, addresses and machine id before anybody can reach it.";
+  command.flags = machine_flags(*flags);
+  for (Flag& flag : other_flags(*flags)) command.flags.push_back(std::move(flag));
+  command.min_names = command.max_names = 1;
+  command.names = Names::kSnapshot;
+  command.run = [flags](App& app, const Arguments& arguments) {
+    return run(app, *flags, arguments.names[0]);
+  };
+  return command;
+}
+
+}  // namespace cocoon::cli

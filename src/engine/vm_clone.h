@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// `vm clone`: a new VM that goes on from a snapshot under an identity of its own (design §8, §10).
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "engine/ports.h"
+#include "model/vm.h"
+#include "vmm/saved.h"
+
+namespace cocoon::engine {
+
+// What the user asked for; not said: as in the snapshot.
+struct CloneRequest {
+  std::string name;  // empty: cocoon-clone-<first 8 of the ID>
+  std::optional<int> cpu;
+  std::optional<std::int64_t> memory;
+  std::optional<std::int64_t> storage;
+  std::optional<int> nics;
+  std::string network;
+  std::string bridge;
+  std::vector<std::string> dns;               // instead of the network's; not kept
+  std::optional<std::string> memory_backing;  // "file" or ""
+  vmm::RestoreMode mode = vmm::RestoreMode::kAuto;
+  bool no_direct_io = false;
+};
+
+// Clones the snapshot of that ID. The clone runs when this returns: its guest knows its new name,
+// MACs, addresses and the time, and only then was its network opened. On any failure everything is
+// gone again, with one exception: a guest whose agent does not take its identity is kept, running,
+// with its network closed. kNotFound, kConflict ("already exists"), kInvalid, kUnsupported,
+// kCorrupt naming the member, kVmm.
+Result<model::Vm> clone_vm(Ports& ports, const std::string& snapshot_id,
+                           const CloneRequest& request);
+
+}  // namespace cocoon::engine

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/vm_identity.h"
+
+#include <algorithm>
+
+#include <fmt/ranges.h>
+
+#include "base/id.h"
+#include "engine/vm_reseed.h"
+
+namespace cocoon::engine {
+namespace {
+
+constexpr Milliseconds kKnownLimit{60'000};
+constexpr Milliseconds kGuessLimit{5'000};
+constexpr std::size_t kMachineIdBytes = 16;
+
+agent_wire::IdentityNic identity_nic(const model::Nic& nic, const model::Nic* before,
+                                     std::size_t index) {
+  agent_wire::IdentityNic out;
+  out.index = static_cast<std::int64_t>(index);
+  if (before != nullptr) out.find_mac = before->mac;
+  out.mac = nic.mac;
+  out.mtu = nic.mtu;
+  if (!nic.network) return out;  // DHCP's business
+  out.set_addresses = true;
+  out.addresses = {fmt::format("{}/{}", nic.network->ip, nic.network->prefix)};
+  if (!nic.network->gateway.empty()) out.routes.push_back({"default", nic.network->gateway});
+  for (const model::NicRoute& route : nic.routes) {
+    out.routes.push_back({route.destination, route.gateway});
+  }
+  return out;
+}
+
+Result<void> check_report(const IdentityReport& report) {
+  if (report.failed.empty()) return {};
+  return fail(ErrorKind::kVmm, "the guest could not take all of its identity: {}",
+              fmt::join(report.failed, "; "));
+}
+
+}  // namespace
+
+agent_wire::Identity identity_of(const model::Vm& vm, const model::Vm& before,
+                                 const std::vector<std::string>& dns) {
+  agent_wire::Identity identity;
+  identity.hostname = vm.config.name;
+  for (std::size_t i = 0; i < vm.nics.size(); ++i) {
+    const model::Nic* old = i < before.nics.size() ? &before.nics[i] : nullptr;
+    identity.nics.push_back(identity_nic(vm.nics[i], old, i));
+    for (const std::string& server : vm.nics[i].dns) {
+      bool known =
+          std::find(identity.dns.begin(), identity.dns.end(), server) != identity.dns.end();
+      if (!known) identity.dns.push_back(server);
+    }
+  }
+  if (!vm.nics.empty() && identity.dns.empty()) identity.dns = dns;
+  return identity;
+}
+
+bool has_agent(const model::Vm& vm) { return vm.boot.boot_kit; }
+
+Result<bool> tell_identity(Ports& ports, const model::Vm& vm, const model::Vm& before,
+                           bool new_machine_id) {
+  agent_wire::Identity identity = identity_of(vm, before, ports.config.dns);
+  if (new_machine_id) identity.machine_id = COCOON_TRY(random_hex(kMachineIdBytes));
+  agent_wire::Identity fresh = COCOON_TRY(fresh_identity());
+  identity.entropy = std::move(fresh.entropy);
+  identity.time_ns = fresh.time_ns;
+  auto report = apply_identity(ports, vm, identity, has_agent(vm) ? kKnownLimit : kGuessLimit);
+  bool nobody = !report && (report.error().kind == ErrorKind::kTimeout ||
+                            report.error().kind == ErrorKind::kUnsupported);
+  if (nobody && !has_agent(vm)) return false;
+  if (!report) return pass(std::move(report).error());
+  COCOON_TRY(check_report(*report));
+  return true;
+}
+
+std::string identity_hints(const model::Vm& vm) {
+  std::string out = "  echo 3 > /proc/sys/vm/drop_caches\n";
+  for (std::size_t i = 0; i < vm.nics.size(); ++i) {
+    out += fmt::format(
+        "  ip link set dev eth{0} down\n  ip link set dev eth{0} address {1}\n"
+        "  ip link set dev eth{0} up\n",
+        i, vm.nics[i].mac);
+  }
+  out += "  rm -f /etc/systemd/network/10-*.network\n";
+  if (vm.config.image_type == "cloudimg") {
+    return out +
+           "  cloud-init clean --logs --seed --configs network && cloud-init init --local && "
+           "cloud-init init\n"
+           "  cloud-init modules --mode=config && systemctl restart systemd-networkd\n";
+  }
+  out += fmt::format("  hostnamectl set-hostname {}\n", vm.config.name);
+  for (const model::Nic& nic : vm.nics) {
+    std::string bare = nic.mac;
+    bare.erase(std::remove(bare.begin(), bare.end(), ':'), bare.end());
+    std::string text = fmt::format("[Match]\\nMACAddress={}\\n\\n[Network]\\n", nic.mac);
+    text += nic.network ? fmt::format("Address={}/{}\\n", nic.network->ip, nic.network->prefix)
+                        : "DHCP=ipv4\\n";
+    if (nic.network && !nic.network->gateway.empty()) {
+      text += fmt::format("Gateway={}\\n", nic.network->gateway);
+    }
+    out += fmt::format("  printf '{}' > /etc/systemd/network/10-{}.network\n", text, bare);
+  }
+  if (!vm.nics.empty()) out += "  systemctl restart systemd-networkd\n";
+  return out;
+}
+
+}  // namespace cocoon::engine

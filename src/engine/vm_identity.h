@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// A guest that goes on from a snapshot is told who it is now, and what time it is (design §8),
+// before anybody can hear it.
+#pragma once
+
+#include "agent_wire/identity.h"
+#include "engine/ports.h"
+#include "model/vm.h"
+
+namespace cocoon::engine {
+
+// Hostname, NICs and DNS of `vm` for a guest that still believes to be `before`: NICs are found by
+// the MACs they had there. Time, entropy and machine id are the caller's. Pure.
+agent_wire::Identity identity_of(const model::Vm& vm, const model::Vm& before,
+                                 const std::vector<std::string>& dns);
+
+// Is our agent known to be in this guest? In others there may be one.
+bool has_agent(const model::Vm& vm);
+
+// Tells the running guest of `vm` (its record need not be stored as such). A guest that cannot be
+// told because it has no agent: false, after a moment. Errors: an agent that is known to be there
+// does not answer, or the guest could not do what it was told (its words).
+Result<bool> tell_identity(Ports& ports, const model::Vm& vm, const model::Vm& before,
+                           bool new_machine_id);
+
+// What a user has to do in a guest that could not be told (spec 04 §9): lines of text.
+std::string identity_hints(const model::Vm& vm);
+
+}  // namespace cocoon::engine

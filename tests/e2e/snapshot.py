@@ -1,0 +1,427 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Snapshots, clones, restores and hibernation: the guest goes on exactly from where it was saved, the
+source is unharmed, clones are machines of their own, and no failure costs a running VM."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+import unittest
+from pathlib import Path
+
+import cocoon_e2e
+from cocoon_e2e import CONFLICT, FULL, NOT_FOUND, SLOW, StoreTest, USAGE, wait_for
+
+# Counts, and keeps what it has counted in memory, on the root disk and on a data disk.
+COUNTER = """
+echo 0123456789abcdef0123456789abcdef > /etc/machine-id
+echo cow > /root-file; echo data > /mnt/db/file
+i=0; while true; do i=$((i+1)); echo $i > /run/count; sleep 0.2; done
+"""
+
+
+def sha256(file):
+    digest = hashlib.sha256()
+    with open(file, "rb") as stream:
+        for chunk in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+class SnapshotTest(StoreTest):
+    capabilities = ("snapshots",)
+
+    def start(self, name="src", *flags, script=COUNTER):
+        vm = self.c.run_vm("--name", name, "--wait", "--data-disk", "size=64M,name=db,mount=/mnt/db", *flags,
+                           "busybox", "--", "/bin/sh", "-c", script, seconds=180)
+        wait_for("the guest to count", lambda: self.count(name) > 2, 60)
+        return vm
+
+    def tearDown(self):
+        self.remove_snapshots()
+        super().tearDown()
+
+    def remove_snapshots(self):
+        self.c.remove_vms()   # a hibernated VM's snapshot goes with it
+        ids = [s["id"] for s in self.c.ok("snapshot", "list", "-o", "json").json()]
+        if ids:
+            self.c.ok("snapshot", "rm", *ids)
+
+    def sh(self, vm, script):
+        return self.c.ok("vm", "exec", vm, "--", "/bin/sh", "-c", script, seconds=120).out.strip()
+
+    def count(self, vm):
+        shown = self.c.run("vm", "exec", vm, "--", "cat", "/run/count", seconds=120).out.strip()
+        return int(shown) if shown.isdigit() else 0
+
+    def save(self, vm, name, *flags):
+        return self.c.ok("snapshot", "save", "--name", name, "-o", "json", *flags, vm, seconds=300).json()
+
+    def clone(self, snapshot, name, *flags):
+        return self.c.ok("vm", "clone", "--name", name, "-o", "json", *flags, snapshot, seconds=300).json()
+
+    def snapshot_dir(self, snapshot):
+        return self.c.root / "snapshots" / snapshot["id"]
+
+    def hashes(self, snapshot):
+        return {file.name: sha256(file) for file in self.snapshot_dir(snapshot).iterdir()}
+
+
+class SaveAndClone(SnapshotTest):
+    def test_clones_go_on_from_the_snapshot(self):
+        source = self.start()
+        before = self.count("src")
+        snapshot = self.save("src", "base", "--description", "as it was")
+        after = self.count("src")
+        self.assertEqual((snapshot["name"], snapshot["description"]), ("base", "as it was"))
+        self.assertEqual(snapshot["source_vm"], source["id"])
+        self.assertGreater(snapshot["pause_us"], 0)
+        self.assertEqual(self.c.state("src"), "running")
+        self.assertIsNone(self.c.inspect("src")["op"])
+        hashes = self.hashes(snapshot)
+
+        self.sh("src", "echo later > /root-file; echo later > /mnt/db/file")
+        one = self.clone("base", "one")
+        two = self.clone(snapshot["id"], "two")
+        self.assertEqual(one["state"], "running")
+        for name in ("one", "two"):
+            self.assertGreaterEqual(self.count(name), before)
+            self.assertEqual(self.sh(name, "cat /root-file /mnt/db/file"), "cow\ndata")
+            self.assertEqual(self.sh(name, "hostname"), name)
+        # counting goes on, from the snapshot's value: no clone is ahead of its time
+        first = self.count("one")
+        wait_for("the clone to go on", lambda: self.count("one") > first, 30)
+        wait_for("the source to go on", lambda: self.count("src") > after, 30)
+        self.assertNotEqual({one["uid"], two["uid"]} & {source["uid"]}, {source["uid"]})
+        ids = {self.sh(name, "cat /etc/machine-id") for name in ("one", "two")}
+        self.assertEqual(len(ids), 2)
+        randoms = {self.sh(name, "head -c 16 /dev/urandom | od -An -tx1") for name in ("src", "one", "two")}
+        self.assertEqual(len(randoms), 3)
+        for name in ("one", "two"):
+            self.assertLess(abs(int(self.sh(name, "date +%s")) - time.time()), 10 * SLOW)
+
+        self.sh("one", "echo mine > /root-file; echo mine > /mnt/db/file; head -c 20000000 /dev/urandom > /run/junk; sync")
+        self.assertEqual(self.sh("two", "cat /root-file /mnt/db/file"), "cow\ndata")
+        self.assertEqual(self.sh("src", "cat /root-file /mnt/db/file"), "later\nlater")
+        many = 20 if FULL else 3
+        made = self.c.ok("vm", "clone", "-n", many, "--name", "many", "base", seconds=900).out.split()
+        self.assertEqual(len(made), many)
+        for i in range(1, many + 1):
+            self.assertEqual(self.sh(f"many-{i}", "hostname"), f"many-{i}")
+        self.assertEqual(self.hashes(snapshot), hashes)
+
+    def test_clones_outlive_source_and_snapshot(self):
+        self.start()
+        snapshot = self.save("src", "base")
+        self.c.ok("vm", "rm", "--force", "src")
+        self.clone("base", "child")
+        self.sh("child", "echo child > /mnt/db/file; sync")
+        second = self.save("child", "second")   # a snapshot of a clone
+        self.clone("second", "grandchild")
+        self.assertEqual(self.sh("grandchild", "cat /mnt/db/file"), "child")
+        self.c.ok("snapshot", "rm", "base", "second")
+        self.assertFalse(self.snapshot_dir(snapshot).exists())
+        self.assertFalse(self.snapshot_dir(second).exists())
+        count = self.count("grandchild")
+        wait_for("the clone to go on without its snapshot", lambda: self.count("grandchild") > count, 30)
+        # the image may go too, and the clone still boots
+        self.c.ok("vm", "stop", "child", seconds=120)
+        self.c.ok("vm", "start", "child", seconds=120)
+        wait_for("the clone to boot", lambda: self.sh("child", "cat /mnt/db/file") in ("child", "data"), 120)
+
+    def test_the_program_of_a_clone_ends_as_its_own(self):
+        self.start(script="while [ ! -e /run/end ]; do echo 5 > /run/count; sleep 0.2; done; exit 7")
+        self.save("src", "base")
+        clone = self.clone("base", "one")
+        self.sh("one", "touch /run/end")
+        ended = self.c.wait_state("one", "stopped", 60)
+        self.assertEqual(ended["exit_code"], 7)
+        self.assertEqual(self.c.state("src"), "running")
+        self.assertEqual(ended["id"], clone["id"])
+
+    def test_names_lists_and_refusals(self):
+        self.start()
+        self.c.fails(NOT_FOUND, "snapshot", "save", "nosuch", says="vm not found")
+        self.c.fails(USAGE, "snapshot", "save", "--name", "../x", "src", says="invalid snapshot name")
+        self.c.fails(USAGE, "snapshot", "save", "--name", "a/../b", "src", says='a part of it is ".."')
+        self.c.fails(USAGE, "snapshot", "save", "--name", "A" * 26, "src", says="looks like an ID")
+        first = self.save("src", "team/base:1.4")
+        self.c.fails(CONFLICT, "snapshot", "save", "--name", "team/base:1.4", "src", says="already exists")
+        second = self.c.ok("snapshot", "save", "src", seconds=300).out.strip()
+        listed = self.c.ok("snapshot", "ls", "-o", "json").json()
+        self.assertEqual([s["id"] for s in listed], [first["id"], second])
+        self.assertEqual(self.c.ok("snapshot", "list", "--vm", "src", "-o", "json").json(), listed)
+        table = self.c.ok("snapshot", "list").out
+        self.assertRegex(table, r"^ID +NAME +CPU +MEMORY +DESCRIPTION +CREATED\n")
+        self.assertIn("team/base:1.4", table)
+        shown = self.c.ok("snapshot", "inspect", first["id"][:6]).json()
+        self.assertEqual(shown["image_type"], "oci")
+        self.assertEqual([d["role"] for d in shown["storage_configs"]][-2:], ["cow", "data"])
+        self.c.fails(NOT_FOUND, "snapshot", "inspect", "nosuch", says="snapshot not found")
+        self.c.fails(NOT_FOUND, "vm", "clone", "nosuch", says="snapshot not found")
+        self.c.fails(CONFLICT, "vm", "clone", "--name", "src", second, says="already exists")
+        self.c.fails(USAGE, "vm", "clone", "--storage", "1G", second, says="below the snapshot's")
+        self.c.ok("vm", "stop", "--force", "src")
+        self.c.fails(CONFLICT, "snapshot", "save", "src", says="only a running VM")
+        self.c.ok("snapshot", "rm", "team/base:1.4", second)
+        self.assertEqual(self.c.ok("snapshot", "list").out, "No snapshots found.\n")
+        self.assertEqual(list((self.c.root / "snapshots").iterdir()), [])
+
+
+class Restore(SnapshotTest):
+    def test_back_to_the_snapshot(self):
+        self.start()
+        self.save("src", "base")
+        count = self.count("src")
+        self.sh("src", "echo later > /root-file; echo later > /mnt/db/file; sync")
+        wait_for("the guest to count on", lambda: self.count("src") > count + 20, 60)
+        restored = self.c.ok("vm", "restore", "-o", "json", "src", "base", seconds=300).json()
+        self.assertEqual(restored["state"], "running")
+        self.assertEqual(self.sh("src", "cat /root-file /mnt/db/file"), "cow\ndata")
+        self.assertLess(self.count("src"), count + 20)
+        self.assertEqual(self.sh("src", "hostname"), "src")
+
+        # out of a stopped VM, and out of one whose VMM was killed
+        self.c.ok("vm", "stop", "src", seconds=120)
+        self.c.ok("vm", "restore", "src", "base", seconds=300)
+        self.assertEqual(self.sh("src", "cat /root-file"), "cow")
+        os.kill(self.c.inspect("src")["pid"], signal.SIGKILL)
+        self.c.wait_state("src", "error", 10)
+        self.c.ok("vm", "restore", "src", "base", seconds=300)
+        self.assertEqual(self.sh("src", "cat /root-file"), "cow")
+        # a restored VM is one like any other
+        self.save("src", "again")
+        self.clone("again", "copy")
+        self.assertEqual(self.sh("copy", "cat /mnt/db/file"), "data")
+        # another VM of the same disks may take the snapshot too
+        self.c.ok("vm", "restore", "copy", "base", seconds=300)
+        self.assertEqual(self.sh("copy", "hostname"), "copy")
+
+    def test_a_bad_snapshot_costs_no_running_vm(self):
+        vm = self.start()
+        snapshot = self.save("src", "base")
+        folder = self.snapshot_dir(snapshot)
+        state = next(m["name"] for m in snapshot["members"] if m["kind"] == "state")
+        memory = next(m["name"] for m in snapshot["members"] if m["kind"] == "memory")
+        record = self.read_record(snapshot)
+
+        def of_file(name, change):
+            def mutate():
+                kept = self.c.base / "kept"
+                shutil.copy2(folder / name, kept)
+                target = folder / name
+                target.unlink()
+                change(kept, target)
+
+                def undo():
+                    if target.is_dir() and not target.is_symlink():
+                        target.rmdir()
+                    else:
+                        target.unlink(missing_ok=True)
+                    shutil.move(kept, target)
+                return undo
+            return mutate
+
+        def missing(kept, target):
+            pass
+
+        def shorter(kept, target):
+            target.write_bytes(kept.read_bytes()[:-1] if kept.stat().st_size < 1 << 26 else b"x")
+
+        def link(kept, target):
+            target.symlink_to("/etc/passwd")
+
+        def folder_instead(kept, target):
+            target.mkdir()
+
+        def of_record(change):
+            def mutate():
+                changed = json.loads(json.dumps(record))
+                change(changed)
+                self.write_record(snapshot, changed)
+                return lambda: self.write_record(snapshot, record)
+            return mutate
+
+        def disks(change):
+            return of_record(lambda r: change(r["vm"]["storage_configs"]))
+
+        def index(list_, role):
+            return next(i for i, d in enumerate(list_) if d["role"] == role)
+
+        mutations = {
+            "cow missing": (of_file("cow.raw", missing), "cow.raw is missing"),
+            "cow truncated": (of_file("cow.raw", shorter), "cow.raw has"),
+            "data missing": (of_file("data-db.raw", missing), "data-db.raw is missing"),
+            "data a link": (of_file("data-db.raw", link), "data-db.raw is not a regular file"),
+            "state missing": (of_file(state, missing), f"{state} is missing"),
+            "state truncated": (of_file(state, shorter), f"{state} has"),
+            "memory truncated": (of_file(memory, shorter), f"{memory} has"),
+            "memory a directory": (of_file(memory, folder_instead), f"{memory} is not a regular file"),
+            "kernel missing": (of_file("kernel", missing), "kernel is missing"),
+            "disk left out": (disks(lambda d: d.pop(index(d, "data"))), "data-db.raw"),
+            "disks swapped": (disks(lambda d: d.__setitem__(slice(-2, None), d[-2:][::-1])), "disk"),
+            "wrong role": (disks(lambda d: d[index(d, "data")].update(role="cow")), "root disks|fstype|mount"),
+            "unknown role": (disks(lambda d: d[-1].update(role="swap")), "role"),
+            "writable layer": (disks(lambda d: d[0].update(ro=False)), "layer|read-only"),
+            "read-only cow": (disks(lambda d: d[index(d, "cow")].update(ro=True)), "cow|read-only"),
+            "foreign path": (disks(lambda d: d[index(d, "cow")].update(path="../../etc/passwd")), "passwd"),
+            "other data disk": (disks(lambda d: d[-1].update(serial="other", path="data-other.raw")), "data-other.raw"),
+            "disk twice": (disks(lambda d: d.append(dict(d[-1]))), "db"),
+            "member twice": (of_record(lambda r: r["members"].append(r["members"][-1])), "twice"),
+            "member elsewhere": (of_record(lambda r: r["members"][-1].update(name="../x")), "plain file name"),
+            "member not listed": (of_record(lambda r: r.update(members=[m for m in r["members"] if m["name"] != "cow.raw"])),
+                                  "cow.raw is not among"),
+            "other hypervisor": (of_record(lambda r: r["vm"].update(hypervisor="xen")), "hypervisor|xen"),
+            "more NICs": (of_record(lambda r: r["vm"].update(network_configs=[
+                {"tap": "tap0", "mac": "02:00:00:00:00:01", "backend": "cni", "netns_path": "/run/netns/x"}])), "(?i)nic|netns|namespace"),
+            "no device plan": (of_record(lambda r: r["vm"].update(device_plan={})), "plan"),
+            "no record": (lambda: (self.write_text(snapshot, "{"), lambda: self.write_record(snapshot, record))[1], "JSON"),
+        }
+        for name, (mutate, says) in mutations.items():
+            with self.subTest(name):
+                count = self.count("src")
+                undo = mutate()
+                try:
+                    result = self.c.run("vm", "restore", "src", "base", seconds=120)
+                    clone = self.c.run("vm", "clone", "--name", "bad", "base", seconds=120)
+                finally:
+                    undo()
+                self.assertNotEqual(result.code, 0, result)
+                self.assertRegex(cocoon_e2e.error_lines(result)[0], says)
+                self.assertNotEqual(clone.code, 0 if name not in self.only_restore() else -1, clone)
+                now = self.c.inspect("src")
+                self.assertEqual((now["state"], now["pid"], now["op"]), ("running", vm["pid"], None), name)
+                wait_for("the guest to count on", lambda: self.count("src") > count, 30)
+                if clone.code == 0:
+                    self.c.ok("vm", "rm", "--force", "bad")
+                self.assertEqual([v["config"]["name"] for v in self.c.list()], ["src"])
+        self.c.ok("vm", "restore", "src", "base", seconds=300)   # it is whole again
+        self.assertEqual(self.sh("src", "cat /root-file"), "cow")
+
+    @staticmethod
+    def only_restore():
+        """What is wrong for this VM, but a snapshot in itself."""
+        return ()
+
+    def database(self):
+        return sqlite3.connect(self.c.root / "cocoon.db", timeout=10)
+
+    def read_record(self, snapshot):
+        with self.database() as db:
+            return json.loads(db.execute("SELECT record FROM snapshots WHERE id = ?", (snapshot["id"],)).fetchone()[0])
+
+    def write_text(self, snapshot, text):
+        with self.database() as db:
+            db.execute("UPDATE snapshots SET record = ? WHERE id = ?", (text, snapshot["id"]))
+
+    def write_record(self, snapshot, record):
+        self.write_text(snapshot, json.dumps(record))
+
+
+class Hibernate(SnapshotTest):
+    def test_sleep_and_wake(self):
+        self.start()
+        count = self.count("src")
+        self.c.ok("vm", "hibernate", "src", seconds=300)
+        asleep = self.c.inspect("src")
+        self.assertEqual((asleep["state"], asleep["hibernated"], asleep["pid"]), ("stopped", True, 0))
+        snapshot = asleep["hibernation_snapshot"]
+        self.c.fails(CONFLICT, "snapshot", "rm", snapshot, says="hibernated in it")
+        self.c.ok("vm", "hibernate", "src")   # already
+        self.c.ok("gc")
+        awake = self.c.ok("vm", "start", "-o", "json", "src", seconds=300)
+        self.assertEqual(self.c.state("src"), "running", awake)
+        self.assertGreaterEqual(self.count("src"), count)
+        self.assertLess(self.count("src"), count + 200)
+        self.assertNotIn("hibernated", self.c.inspect("src"))
+        self.assertEqual(self.c.ok("snapshot", "list", "-o", "json").json(), [])
+        self.assertEqual(self.sh("src", "cat /root-file /mnt/db/file"), "cow\ndata")
+        # removed while it sleeps: nothing is left of the snapshot
+        self.c.ok("vm", "hibernate", "src", seconds=300)
+        self.c.ok("vm", "rm", "src")
+        self.assertEqual(list((self.c.root / "snapshots").iterdir()), [])
+
+
+class Killed(SnapshotTest):
+    """The command dies by kill -9 in the middle; the fault suite does it at every side effect."""
+
+    def test_a_save_that_is_killed_leaves_the_guest_running(self):
+        self.start()
+        for _ in range(12 if FULL else 4):
+            count = self.count("src")
+            process = self.c.start("snapshot", "save", "--name", "dead", "src")
+            time.sleep(0.05 + 0.06 * _)
+            process.kill()
+            process.communicate()
+            wait_for("the guest to count on", lambda: self.count("src") > count, 60)
+            self.assertEqual(self.c.state("src"), "running")
+            self.c.ok("gc")
+            left = self.c.ok("snapshot", "list", "-o", "json").json()
+            if left:   # it was quick enough
+                self.c.ok("snapshot", "rm", "dead")
+            self.assertEqual(list((self.c.root / "snapshots").iterdir()), [])
+            self.assertEqual([p.name for p in self.c.vm_dir(self.c.inspect("src")["id"]).glob("save-*")], [])
+
+
+class Mixture(SnapshotTest):
+    def test_everything_at_once(self):
+        """Workers mix save, clone, restore, stop, start and rm on three VMs: busy is an answer,
+        damage is not."""
+        seconds = 240 if FULL else 25
+        for i in range(3):
+            self.start(f"vm{i}")
+        self.save("vm0", "base")
+        end = time.monotonic() + seconds
+        problems = []
+        number = iter(range(10 ** 6))
+        lock = threading.Lock()
+
+        def expect(*args, codes=(0, 3, 4)):
+            result = self.c.run(*args, seconds=300)
+            if result.code not in codes:
+                problems.append(str(result))
+            return result.code == 0
+
+        def worker(seed):
+            step = seed
+            while time.monotonic() < end and not problems:
+                vm = f"vm{step % 3}"
+                with lock:
+                    name = f"x{next(number)}"
+                what = (step * 7 + seed) % 6
+                if what == 0:
+                    if expect("snapshot", "save", "--name", name, vm):
+                        expect("snapshot", "rm", name)
+                elif what == 1:
+                    if expect("vm", "clone", "--name", name, "base"):
+                        if self.sh(name, "cat /root-file /mnt/db/file") != "cow\ndata":
+                            problems.append(f"clone {name} is damaged")
+                        expect("vm", "rm", "--force", name)
+                elif what == 2:
+                    expect("vm", "restore", vm, "base") if vm == "vm0" else None
+                elif what == 3:
+                    expect("vm", "stop", "--force", vm)
+                else:
+                    expect("vm", "start", vm)
+                step += 1
+
+        threads = [threading.Thread(target=worker, args=(i,)) for i in range(8 if FULL else 4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(problems, [])
+        for i in range(3):
+            self.c.ok("vm", "start", f"vm{i}", seconds=120)
+            wait_for("the guest to work", lambda i=i: self.count(f"vm{i}") > 0, 120)
+            self.assertEqual(self.sh(f"vm{i}", "cat /root-file /mnt/db/file"), "cow\ndata")
+
+
+if __name__ == "__main__":
+    cocoon_e2e.main()
