@@ -55,8 +55,8 @@ struct LoadPlan {
   RestoreMode mode = RestoreMode::kCopy;  // the chosen one
   // Members to be hard-linked into the VM directory under their own names; the VMM only reads them.
   std::vector<std::string> links;
-  // Those of `links` and `texts` that the VMM reads again later (at a guest's reboot); the others go
-  // once the load is done.
+  // Those of `links` and `texts` that the VMM reads again later (at a guest's reboot); the others
+  // go once the load is done.
   std::vector<std::string> kept;
   std::vector<LoadText> texts;  // files to be written there, root:vm-gid 0440
   // The member that becomes the VM's own memory file (Launch::memory_file_bytes): a copy. Empty:

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <map>
+
 #include "base/units.h"
 #include "cli/app.h"
 #include "cli/batch_report.h"
@@ -60,19 +62,20 @@ Result<int> clone_one(App& app, engine::Ports& ports, const CloneFlags& flags,
 Result<int> clone_many(App& app, engine::Ports& ports, const CloneFlags& flags,
                        const engine::CloneRequest& request, const std::string& id) {
   std::vector<std::string> numbers;
-  for (int i = 1; i <= flags.count; ++i) numbers.push_back(std::to_string(i));
-  std::vector<std::string> made(numbers.size() + 1);
+  std::map<std::string, std::string> made;  // number -> ID; each worker has a place of its own
+  for (int i = 1; i <= flags.count; ++i) {
+    numbers.push_back(std::to_string(i));
+    made[numbers.back()] = {};
+  }
   auto result = engine::run_batch(
       ports, numbers, [&](engine::Ports& own, const std::string& number) -> Result<void> {
         engine::CloneRequest one = request;
         if (!one.name.empty()) one.name += "-" + number;
         model::Vm vm = COCOON_TRY(engine::clone_vm(own, id, one), "clone {}", number);
-        made[static_cast<std::size_t>(std::stoi(number))] = vm.id;
+        made.find(number)->second = vm.id;
         return {};
       });
-  for (std::string& number : result.succeeded) {
-    number = made[static_cast<std::size_t>(std::stoi(number))];
-  }
+  for (std::string& number : result.succeeded) number = made[number];
   return report_batch(app, result, flags.format);
 }
 
