@@ -53,7 +53,8 @@ struct LoadPlan {
   Launch launch;
   RestoreMode mode = RestoreMode::kCopy;  // the chosen one
   // Members to be hard-linked into the VM directory under their own names; the VMM only reads them.
-  // They may go once the load is done (the VMM holds what it needs open).
+  // They may go once the load is done (the VMM holds what it needs open), but for those that
+  // Launch::files has as well: the VMM opens these again when the guest reboots.
   std::vector<std::string> links;
   std::vector<LoadText> texts;  // files to be written there, root:vm-gid 0440
   // The member that becomes the VM's own memory file (Launch::memory_file_bytes): a copy. Empty:
