@@ -11,6 +11,7 @@
 #include "vmm/cloud_hypervisor/host.h"
 #include "vmm/cloud_hypervisor/payload.h"
 #include "vmm/cloud_hypervisor/plan.h"
+#include "vmm/cloud_hypervisor/snapshot.h"
 #include "vmm/cloud_hypervisor/version.h"
 
 namespace cocoon::vmm::cloud_hypervisor {
@@ -56,6 +57,9 @@ Result<Capabilities> CloudHypervisorBackend::capabilities() const {
   out.reboot_in_place = true;
   out.needs_kvm = true;
   out.landlock = has_landlock();
+  out.snapshots = out.version >= kDrainsDisks;
+  out.mmap_restore = out.version >= kMapsMemory;
+  out.ondemand_restore = out.version >= kMapsMemory;
   out.graceful_stop = GracefulStop::kPowerButton;
   out.max_disks = kFreeSlotsDirect;
   out.max_cpus = kMaxCpus;
@@ -98,13 +102,17 @@ Result<model::DevicePlan> CloudHypervisorBackend::replan_disks(const model::Vm& 
   return plan_to_json(COCOON_TRY(cloud_hypervisor::replan_disks(plan, vm), "plan the disks"));
 }
 
-Result<Launch> CloudHypervisorBackend::plan_launch(const model::Vm& vm, Accel accel) const {
+Result<Host> CloudHypervisorBackend::look_at_host(const Plan& plan, Accel accel) const {
   if (accel != Accel::kKvm) {
     return fail(ErrorKind::kUnsupported, "Cloud Hypervisor does not emulate a processor");
   }
   Capabilities able = COCOON_TRY(capabilities());
+  return Host{able.version, able.landlock, huge_page_for(plan)};
+}
+
+Result<Launch> CloudHypervisorBackend::plan_launch(const model::Vm& vm, Accel accel) const {
   Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
-  Host host{able.version, able.landlock, huge_page_for(plan)};
+  Host host = COCOON_TRY(look_at_host(plan, accel));
   Launch launch = COCOON_TRY(render_launch(vm, plan, host), "plan the launch");
   launch.program = COCOON_TRY(find_program(binary_));
   return launch;

@@ -10,6 +10,8 @@
 
 #include "model/config.h"
 #include "vmm/backend.h"
+#include "vmm/cloud_hypervisor/host.h"
+#include "vmm/cloud_hypervisor/plan.h"
 
 namespace cocoon::vmm::cloud_hypervisor {
 
@@ -42,9 +44,21 @@ class CloudHypervisorBackend : public Backend {
                            Deadline deadline) const override;
   Result<void> grow_disk(const model::Vm& vm, const std::string& path, std::int64_t bytes,
                          const RunningVmm& vmm, Deadline deadline) const override;
+  Result<void> pause(const RunningVmm& vmm, Deadline deadline) const override;
+  Result<void> resume(const RunningVmm& vmm, Deadline deadline) const override;
+  Result<void> save(const model::Vm& vm, const RunningVmm& vmm, const std::string& dir,
+                    Deadline deadline) const override;
+  Result<SavedFiles> saved_files(const model::Vm& vm) const override;
+  Result<LoadPlan> plan_load(const model::Vm& vm, const SavedVm& saved, Accel accel,
+                             RestoreMode mode) const override;
+  Result<void> finish_load(const LoadPlan& plan, const RunningVmm& vmm,
+                           Deadline deadline) const override;
   Result<VmmStatus> status(const RunningVmm& vmm, Deadline deadline) const override;
 
  private:
+  // What a launch of such a guest takes from this host. kUnsupported: not with `accel`.
+  Result<Host> look_at_host(const Plan& plan, Accel accel) const;
+
   std::string binary_;
   std::filesystem::path run_dir_, root_dir_;
   std::string firmware_;  // configured path; empty: looked for

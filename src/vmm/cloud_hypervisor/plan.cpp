@@ -31,7 +31,8 @@ bool is_device_id(std::string_view text) {
   auto good = [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_';
   };
-  return text.size() <= kMaxId && text.starts_with("disk") &&
+  // "_disk0": what Cloud Hypervisor calls one that was given none.
+  return text.size() <= kMaxId && (text.starts_with("disk") || text.starts_with("_disk")) &&
          std::all_of(text.begin(), text.end(), good);
 }
 

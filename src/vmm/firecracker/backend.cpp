@@ -2,11 +2,13 @@
 #include "vmm/firecracker/backend.h"
 
 #include <signal.h>
+#include <sys/stat.h>
 
 #include "vmm/api_client.h"
 #include "vmm/firecracker/host.h"
 #include "vmm/firecracker/payload.h"
 #include "vmm/firecracker/plan.h"
+#include "vmm/firecracker/snapshot.h"
 #include "vmm/firecracker/version.h"
 #include "vmm/installed.h"
 
@@ -17,6 +19,27 @@ constexpr VmmDoor kDoor{"Firecracker", kApiSocket};
 constexpr const char* kRemedy = "one program, from its project's releases";
 
 Result<std::string> find(const std::string& binary) { return find_binary(binary, kRemedy); }
+
+Result<std::int64_t> member_size(const SavedVm& saved, const char* name) {
+  struct stat info {};
+  if (lstat((saved.dir / name).c_str(), &info) != 0) return fail_errno(name);
+  if (!S_ISREG(info.st_mode)) return fail(ErrorKind::kCorrupt, "{} is no file", name);
+  return info.st_size;
+}
+
+// Device state is Firecracker's own business, but what is too long is none: 15 KB are usual.
+Result<void> check_members(const SavedVm& saved) {
+  constexpr std::int64_t kMaxState = std::int64_t{4} << 20;
+  auto state = COCOON_TRY(member_size(saved, kStateFile));
+  if (state == 0 || state > kMaxState) {
+    return fail(ErrorKind::kCorrupt, "{}: {} bytes", kStateFile, state);
+  }
+  Plan plan = COCOON_TRY(parse_plan(saved.vm->device_plan));
+  auto memory = COCOON_TRY(member_size(saved, kMemFile));
+  if (memory == plan.memory) return {};
+  return fail(ErrorKind::kCorrupt, "{}: {} bytes, not the {} of the guest's memory", kMemFile,
+              memory, plan.memory);
+}
 
 }  // namespace
 
@@ -79,6 +102,45 @@ Result<bool> FirecrackerBackend::ask_guest_to_stop(const RunningVmm& vmm, Deadli
 Result<void> FirecrackerBackend::quit(const RunningVmm& vmm, Deadline /*deadline*/) const {
   if (vmm.handle == nullptr) return {};
   return vmm.handle->signal(SIGTERM);
+}
+
+// Both calls may be repeated.
+Result<void> FirecrackerBackend::pause(const RunningVmm& vmm, Deadline deadline) const {
+  ApiClient client(vmm, kDoor);
+  COCOON_TRY(client.call({"PATCH", "/vm", {{"state", "Paused"}}}, deadline), "pause the guest");
+  return {};
+}
+
+Result<void> FirecrackerBackend::resume(const RunningVmm& vmm, Deadline deadline) const {
+  ApiClient client(vmm, kDoor);
+  COCOON_TRY(client.call({"PATCH", "/vm", {{"state", "Resumed"}}}, deadline), "resume the guest");
+  return {};
+}
+
+// Requests of the guest's disks that are under way are finished and flushed by it.
+Result<void> FirecrackerBackend::save(const model::Vm& /*vm*/, const RunningVmm& vmm,
+                                      const std::string& dir, Deadline deadline) const {
+  ApiClient client(vmm, kDoor);
+  COCOON_TRY(client.call(render_save(dir), deadline), "save the guest");
+  return {};
+}
+
+Result<SavedFiles> FirecrackerBackend::saved_files(const model::Vm& /*vm*/) const {
+  return SavedFiles{{kStateFile}, kMemFile, true};
+}
+
+Result<LoadPlan> FirecrackerBackend::plan_load(const model::Vm& vm, const SavedVm& saved,
+                                               Accel /*accel*/, RestoreMode mode) const {
+  COCOON_TRY(capabilities());
+  LoadPlan load = COCOON_TRY(render_load(vm, *saved.vm, mode, look_at_host()), "read the snapshot");
+  COCOON_TRY(check_members(saved), "read the snapshot");
+  load.launch.program = COCOON_TRY(find(binary_));
+  return load;
+}
+
+Result<void> FirecrackerBackend::finish_load(const LoadPlan& plan, const RunningVmm& vmm,
+                                             Deadline deadline) const {
+  return make_calls(plan.launch.calls, vmm, kDoor, deadline);
 }
 
 Result<VmmStatus> FirecrackerBackend::status(const RunningVmm& vmm, Deadline deadline) const {

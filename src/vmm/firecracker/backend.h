@@ -26,6 +26,15 @@ class FirecrackerBackend : public Backend {
                             Deadline deadline) const override;
   Result<bool> ask_guest_to_stop(const RunningVmm& vmm, Deadline deadline) const override;
   Result<void> quit(const RunningVmm& vmm, Deadline deadline) const override;
+  Result<void> pause(const RunningVmm& vmm, Deadline deadline) const override;
+  Result<void> resume(const RunningVmm& vmm, Deadline deadline) const override;
+  Result<void> save(const model::Vm& vm, const RunningVmm& vmm, const std::string& dir,
+                    Deadline deadline) const override;
+  Result<SavedFiles> saved_files(const model::Vm& vm) const override;
+  Result<LoadPlan> plan_load(const model::Vm& vm, const SavedVm& saved, Accel accel,
+                             RestoreMode mode) const override;
+  Result<void> finish_load(const LoadPlan& plan, const RunningVmm& vmm,
+                           Deadline deadline) const override;
   Result<VmmStatus> status(const RunningVmm& vmm, Deadline deadline) const override;
 
  private:

@@ -18,6 +18,8 @@ Result<Capabilities> capabilities_of(const Version& version) {
   out.needs_vmlinux = version < kBootsBzImage;
   out.prefers_vmlinux = true;
   out.ends_by_reboot = true;
+  out.snapshots = true;
+  out.mmap_restore = true;
   out.graceful_stop = GracefulStop::kCtrlAltDel;
   out.max_disks = static_cast<int>(kMaxDisks);
   out.max_cpus = kMaxCpus;
