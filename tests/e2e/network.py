@@ -238,6 +238,64 @@ class Guests(NetworkTest):
                      "busybox", says="exclude each other")
 
 
+class Clones(NetworkTest):
+    """Clones of one snapshot and their source on one network, each under a name and addresses of its
+    own before anybody hears of it."""
+    capabilities = ("snapshots",)
+
+    def tearDown(self):
+        self.c.remove_vms()
+        ids = [s["id"] for s in self.c.ok("snapshot", "list", "-o", "json").json()]
+        if ids:
+            self.c.ok("snapshot", "rm", *ids)
+        super().tearDown()
+
+    def sh(self, vm, script):
+        return self.c.run("vm", "exec", vm, "--", "/bin/sh", "-c", script, seconds=120)
+
+    def test_clones_and_source_reach_each_other(self):
+        self.boot("src", "hostname > /run/name; sleep 100000")
+        self.c.ok("vm", "wait", "src", seconds=120)
+        self.c.ok("snapshot", "save", "--name", "base", "src", seconds=300)
+        self.c.ok("vm", "clone", "-n", 2, "--name", "c", "base", seconds=300)
+        vms = {name: self.c.inspect(name) for name in ("src", "c-1", "c-2")}
+        nics = {name: vm["network_configs"][0] for name, vm in vms.items()}
+        self.assertEqual(len({nic["mac"] for nic in nics.values()}), 3)
+        self.assertEqual(len({nic["network"]["ip"] for nic in nics.values()}), 3)
+        for name, nic in nics.items():
+            shown = self.sh(name, "hostname; ip addr show; ip route show").out
+            self.assertTrue(shown.startswith(f"{name}\n"), shown)
+            self.assertIn(nic["mac"], shown)
+            self.assertIn(f"inet {nic['network']['ip']}/16", shown)
+            self.assertEqual(shown.count("inet 10.88."), 1, shown)
+            self.assertIn("default via 10.88.0.1", shown)
+            for other in [n["network"]["ip"] for n in nics.values()] + ["10.88.0.1"]:
+                pinged = self.sh(name, f"ping -c 2 -W 3 {other}")
+                self.assertEqual(pinged.code, 0, pinged)
+        self.check_reboot_of_the_network(vms["c-1"])
+
+    def check_reboot_of_the_network(self, clone):
+        """What a clone is told holds for its next start too."""
+        self.c.ok("vm", "stop", "c-1", seconds=120)
+        self.c.ok("vm", "start", "c-1", seconds=120)
+        self.c.ok("vm", "wait", "c-1", seconds=120)
+        shown = self.sh("c-1", "hostname; ip addr show").out
+        self.assertTrue(shown.startswith("c-1\n"), shown)
+        self.assertIn(clone["network_configs"][0]["mac"], shown)
+
+    def test_restore_and_hibernate_keep_the_addresses(self):
+        vm = self.boot("src", "sleep 100000")
+        self.c.ok("vm", "wait", "src", seconds=120)
+        self.c.ok("snapshot", "save", "--name", "base", "src", seconds=300)
+        ip = vm["network_configs"][0]["network"]["ip"]
+        for commands in ((("vm", "restore", "src", "base"),), (("vm", "hibernate", "src"), ("vm", "start", "src"))):
+            for command in commands:
+                self.c.ok(*command, seconds=300)
+            self.assertEqual(self.c.inspect("src")["network_configs"][0]["network"]["ip"], ip)
+            pinged = self.sh("src", "ping -c 2 -W 3 10.88.0.1")
+            self.assertEqual(pinged.code, 0, pinged)
+
+
 class OwnKernel(NetworkTest):
     """An image with a kernel of its own: told by the kernel's command line."""
     kernel = None

@@ -266,7 +266,7 @@ class Restore(SnapshotTest):
             "kernel missing": (of_file("kernel", missing), "kernel is missing"),
             "disk left out": (disks(lambda d: d.pop(index(d, "data"))), "data-db.raw"),
             "disks swapped": (disks(lambda d: d.__setitem__(slice(-2, None), d[-2:][::-1])), "disk"),
-            "wrong role": (disks(lambda d: d[index(d, "data")].update(role="cow")), "root disks|fstype|mount"),
+            "wrong role": (disks(lambda d: d[index(d, "data")].update(role="cow")), "second disk with role cow"),
             "unknown role": (disks(lambda d: d[-1].update(role="swap")), "role"),
             "writable layer": (disks(lambda d: d[0].update(ro=False)), "layer|read-only"),
             "read-only cow": (disks(lambda d: d[index(d, "cow")].update(ro=True)), "cow|read-only"),

@@ -9,6 +9,7 @@ namespace {
 
 constexpr Milliseconds kPoll{2};
 constexpr const char* kFdName = "cocoon-state";
+constexpr std::string_view kUnfinished = "Migration is not finalized yet";
 constexpr const char* kUri = "fd:cocoon-state";
 
 // They stay as they are set, so both are set each time.
@@ -69,8 +70,17 @@ Result<void> continue_guest(QmpClient& client, Deadline deadline) {
     COCOON_TRY(client.execute("migrate_cancel", nullptr, deadline));
     ignore(wait_migrated(client, deadline), "cancelled or completed, both let the guest go on");
   }
-  COCOON_TRY(client.execute("cont", nullptr, deadline));
-  return {};
+  while (true) {
+    auto answer_to_cont = client.execute("cont", nullptr, deadline);
+    if (answer_to_cont) return {};
+    // A migration is "completed" a moment before QEMU has tidied up after it.
+    bool is_early = answer_to_cont.error().kind == ErrorKind::kVmm &&
+                    answer_to_cont.error().cause.find(kUnfinished) != std::string::npos;
+    if (!is_early || time_left(deadline).count() == 0) {
+      return pass(std::move(answer_to_cont).error());
+    }
+    std::this_thread::sleep_for(kPoll);
+  }
 }
 
 }  // namespace cocoon::vmm::qemu

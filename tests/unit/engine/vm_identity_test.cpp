@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/vm_identity.h"
+
+#include <gtest/gtest.h>
+
+namespace cocoon::engine {
+namespace {
+
+model::Nic nic(const std::string& mac, const std::string& ip) {
+  model::Nic out;
+  out.mac = mac;
+  out.mtu = 1450;
+  if (!ip.empty()) out.network = model::NicAddress{ip, "10.0.0.1", 16};
+  out.dns = {"10.0.0.53", "1.1.1.1"};
+  return out;
+}
+
+TEST(Identity, FindsNicsByTheMacsThatTheGuestKnows) {
+  model::Vm before;
+  before.nics = {nic("02:00:00:00:00:01", "10.0.0.2"), nic("02:00:00:00:00:02", "")};
+  model::Vm vm;
+  vm.config.name = "clone";
+  vm.nics = {nic("02:00:00:00:00:11", "10.0.0.3"), nic("02:00:00:00:00:12", "")};
+  vm.nics[0].routes = {{"10.9.0.0/16", "10.0.0.9"}};
+  auto identity = identity_of(vm, before, {"9.9.9.9"});
+  EXPECT_EQ(identity.hostname, "clone");
+  EXPECT_EQ(identity.dns, (std::vector<std::string>{"10.0.0.53", "1.1.1.1"})) << "each once";
+  ASSERT_EQ(identity.nics.size(), 2U);
+  const auto& first = identity.nics[0];
+  EXPECT_EQ(first.find_mac, "02:00:00:00:00:01");
+  EXPECT_EQ(first.mac, "02:00:00:00:00:11");
+  EXPECT_EQ(first.mtu, 1450);
+  EXPECT_TRUE(first.set_addresses);
+  EXPECT_EQ(first.addresses, std::vector<std::string>{"10.0.0.3/16"});
+  ASSERT_EQ(first.routes.size(), 2U);
+  EXPECT_EQ(first.routes[0].to, "default");
+  EXPECT_EQ(first.routes[0].via, "10.0.0.1");
+  EXPECT_EQ(first.routes[1].to, "10.9.0.0/16");
+  EXPECT_FALSE(identity.nics[1].set_addresses) << "DHCP's business";
+}
+
+TEST(Identity, WithoutANetworkThereAreNoServers) {
+  model::Vm vm;
+  vm.config.name = "clone";
+  EXPECT_TRUE(identity_of(vm, vm, {"9.9.9.9"}).dns.empty());
+  vm.nics = {nic("02:00:00:00:00:11", "")};
+  vm.nics[0].dns.clear();
+  EXPECT_EQ(identity_of(vm, {}, {"9.9.9.9"}).dns, std::vector<std::string>{"9.9.9.9"});
+  EXPECT_TRUE(identity_of(vm, {}, {}).nics[0].find_mac.empty()) << "by its place";
+}
+
+TEST(Identity, HintsNameEveryInterface) {
+  model::Vm vm;
+  vm.config.name = "clone";
+  vm.nics = {nic("02:00:00:00:00:11", "10.0.0.3")};
+  std::string hints = identity_hints(vm);
+  for (const char* line :
+       {"  echo 3 > /proc/sys/vm/drop_caches\n", "  hostnamectl set-hostname clone\n",
+        "  ip link set dev eth0 address 02:00:00:00:00:11\n", "Address=10.0.0.3/16",
+        "10-020000000011.network"}) {
+    EXPECT_NE(hints.find(line), std::string::npos) << line;
+  }
+}
+
+}  // namespace
+}  // namespace cocoon::engine
