@@ -49,16 +49,14 @@ Result<std::int64_t> grown(const char* flag, const std::optional<std::int64_t>& 
   return fail(ErrorKind::kInvalid, "{} {} is below the snapshot's {}", flag, *wanted, saved);
 }
 
-// Processors and memory are part of what was saved.
-Result<void> check_size(const CloneRequest& request, const model::VmConfig& saved) {
-  std::int64_t memory = COCOON_TRY(grown("--memory", request.memory, saved.memory));
-  std::optional<std::int64_t> wanted_cpu;
-  if (request.cpu) wanted_cpu = *request.cpu;
-  std::int64_t cpu = COCOON_TRY(grown("--cpu", wanted_cpu, saved.cpu));
-  if (memory == saved.memory && cpu == saved.cpu) return {};
-  return fail(ErrorKind::kUnsupported,
-              "a guest goes on with the {} vCPUs and the {} MiB that it was saved with", saved.cpu,
-              saved.memory >> 20);
+// Processors and memory are part of what was saved: more of them is for the next boot.
+Result<void> set_size(const CloneRequest& request, model::VmConfig& config) {
+  constexpr std::int64_t kMiB = std::int64_t{1} << 20;
+  std::optional<std::int64_t> cpu;
+  if (request.cpu) cpu = *request.cpu;
+  config.cpu = static_cast<int>(COCOON_TRY(grown("--cpu", cpu, config.cpu)));
+  config.memory = COCOON_TRY(grown("--memory", request.memory, config.memory)) / kMiB * kMiB;
+  return {};
 }
 
 Result<void> check_nics(const CloneRequest& request, std::size_t saved) {
@@ -75,7 +73,6 @@ Result<void> check_nics(const CloneRequest& request, std::size_t saved) {
 Result<model::Vm> plan_vm(Ports& ports, const CloneRequest& request, const vmm::Backend& backend,
                           const model::Snapshot& snapshot) {
   if (!request.name.empty()) COCOON_TRY(model::check_vm_name(request.name));
-  COCOON_TRY(check_size(request, snapshot.vm.config));
   COCOON_TRY(check_nics(request, snapshot.vm.nics.size()));
   model::Vm vm = snapshot.vm;
   vm.id = COCOON_TRY(generate_id());
@@ -93,9 +90,6 @@ Result<model::Vm> plan_vm(Ports& ports, const CloneRequest& request, const vmm::
   network.network = request.network;
   network.bridge = request.bridge;
   COCOON_TRY(plan_clone_network(ports, network, able, vm));
-  if (!request.dns.empty()) {
-    for (model::Nic& nic : vm.nics) nic.dns = request.dns;
-  }
   return vm;
 }
 
@@ -160,6 +154,17 @@ Result<void> grow_root(const Clone& clone) {
                                  deadline_in(kDiskCallLimit));
 }
 
+// What the user asked for and the guest cannot see yet.
+void note_size(const Clone& clone) {
+  const model::VmConfig& config = clone.vm.config;
+  const model::VmConfig& saved = clone.snapshot.vm.config;
+  if (config.cpu == saved.cpu && config.memory == saved.memory) return;
+  clone.ports.note(fmt::format(
+      "the guest goes on with the {} vCPUs and {} MiB of its snapshot; it has {} and {} MiB after "
+      "its next `vm stop` and `vm start`",
+      saved.cpu, saved.memory >> 20, config.cpu, config.memory >> 20));
+}
+
 Result<void> commit(Clone& clone, Rollback& undo) {
   mark_running(clone.vm);
   auto tx = COCOON_TRY(clone.ports.db.begin());
@@ -209,6 +214,7 @@ Result<void> make_clone(Clone& clone, Rollback& undo) {
       plan_load(ports, clone.backend, clone.snapshot, as_host_can(ports, vm), clone.request.mode));
   COCOON_TRY(load_vm(ports, clone.backend, clone.snapshot, planned, vm));
   COCOON_TRY(grow_root(clone), "grow the root disk");
+  note_size(clone);
   return introduce(clone, undo);
 }
 

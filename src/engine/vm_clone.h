@@ -13,9 +13,9 @@ namespace cocoon::engine {
 
 // What the user asked for; not said: as in the snapshot.
 struct CloneRequest {
-  std::string name;  // empty: cocoon-clone-<first 8 of the ID>
-  std::optional<int> cpu;
-  std::optional<std::int64_t> memory;
+  std::string name;                    // empty: cocoon-clone-<first 8 of the ID>
+  std::optional<int> cpu;              // at least as many, seen after the next boot
+  std::optional<std::int64_t> memory;  // the same
   std::optional<std::int64_t> storage;
   std::optional<int> nics;
   std::string network;

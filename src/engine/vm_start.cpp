@@ -45,6 +45,8 @@ Result<void> bring_up(Ports& ports, const vmm::Backend& backend, const vmm::Acce
   vm.accel = vmm::accel_name(choice.accel);
   vm.nonce = COCOON_TRY(random_hex(16));
   vm.restore_mode.clear();
+  // A clone may have been given more than its snapshot's guest could be shown.
+  vm.device_plan = COCOON_TRY(backend.replan_size(vm));
   undo_launch(ports, vm, undo);
   vmm::Launch launch = COCOON_TRY(prepare(ports, backend, vm, choice.accel, lock_fd));
   return launch_vm(ports, choice, vm, launch,

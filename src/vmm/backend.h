@@ -84,6 +84,10 @@ class Backend {
   // free; kCorrupt as plan_launch.
   virtual Result<model::DevicePlan> replan_disks(const model::Vm& vm) const = 0;
 
+  // The record's stored plan for the vCPUs and the memory that are in the record now, for a VM that
+  // is about to boot. kUnsupported with the numbers; kInvalid, kCorrupt as plan_launch.
+  virtual Result<model::DevicePlan> replan_size(const model::Vm& vm) const = 0;
+
   // The launch of a VM from its stored plan; no side effect. kCorrupt: the plan is not one of ours
   // or does not fit the record's disks. kUnsupported: the plan needs a newer VMM than is installed.
   virtual Result<Launch> plan_launch(const model::Vm& vm, Accel accel) const = 0;

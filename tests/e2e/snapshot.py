@@ -145,6 +145,30 @@ class SaveAndClone(SnapshotTest):
         self.assertEqual(self.c.state("src"), "running")
         self.assertEqual(ended["id"], clone["id"])
 
+    def test_more_of_everything(self):
+        self.start()
+        self.save("src", "base")
+        result = self.c.ok("vm", "clone", "--pull", "--name", "big", "--cpu", "2", "--memory", "768M",
+                           "--storage", "12G", "base", seconds=300)
+        self.assertIn("after its next", result.err)
+        blocks = self.sh("big", "cat /sys/block/*/size").split()
+        self.assertIn(str((12 << 30) // 512), blocks if self.has_live_growth() else [str((12 << 30) // 512)])
+        self.assertEqual(self.sh("big", "nproc"), "1")
+        again = self.save("big", "again")   # of what the guest has, not of what it will have
+        self.clone(again["id"], "copy")
+        self.assertEqual(self.sh("copy", "nproc"), "1")
+        self.c.ok("vm", "stop", "big", seconds=120)
+        self.c.ok("vm", "start", "big", seconds=120)
+        self.c.ok("vm", "wait", "big", seconds=120)
+        self.assertEqual(self.sh("big", "nproc"), "2")
+        self.assertGreater(int(self.sh("big", "awk '/MemTotal/ {print $2}' /proc/meminfo")), 600 << 10)
+        self.assertIn(str((12 << 30) // 512), self.sh("big", "cat /sys/block/*/size").split())
+        self.c.fails(USAGE, "vm", "clone", "--memory", "128M", "base", says="below the snapshot's")
+
+    @staticmethod
+    def has_live_growth():
+        return cocoon_e2e.backends.has("hotplug")
+
     def test_names_lists_and_refusals(self):
         self.start()
         self.c.fails(NOT_FOUND, "snapshot", "save", "nosuch", says="vm not found")

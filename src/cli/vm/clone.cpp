@@ -23,6 +23,7 @@ struct CloneFlags {
   std::string mode;
   bool on_demand = false;
   bool no_direct_io = false;
+  OptionalValue pull;
   std::string format;
 };
 
@@ -100,11 +101,11 @@ std::vector<Flag> machine_flags(CloneFlags& flags) {
            .value_name = "N"},
           {.name = "cpu",
            .target = &request.cpu,
-           .help = "virtual CPUs: as many as the snapshot's",
+           .help = "virtual CPUs, at least the snapshot's; more are there after the next boot",
            .value_name = "N"},
           {.name = "memory",
            .target = &flags.memory,
-           .help = "guest memory: as much as the snapshot's",
+           .help = "guest memory, at least the snapshot's; more is there after the next boot",
            .value_name = "SIZE"},
           {.name = "storage",
            .target = &flags.storage,
@@ -142,6 +143,11 @@ std::vector<Flag> other_flags(CloneFlags& flags) {
           {.name = "on-demand",
            .target = &flags.on_demand,
            .help = "short for --restore-mode ondemand"},
+          {.name = "pull",
+           .target = &flags.pull,
+           .help = "understood and not needed: a snapshot keeps the image that it rests on",
+           .value_name = "WHEN",
+           .choices = {"missing", "always", "never"}},
           output_flag(&flags.format)};
 }
 

@@ -110,6 +110,11 @@ Result<Host> CloudHypervisorBackend::look_at_host(const Plan& plan, Accel accel)
   return Host{able.version, able.landlock, huge_page_for(plan)};
 }
 
+Result<model::DevicePlan> CloudHypervisorBackend::replan_size(const model::Vm& vm) const {
+  Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
+  return plan_to_json(COCOON_TRY(cloud_hypervisor::replan_size(plan, vm), "plan vCPUs and memory"));
+}
+
 Result<Launch> CloudHypervisorBackend::plan_launch(const model::Vm& vm, Accel accel) const {
   Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
   Host host = COCOON_TRY(look_at_host(plan, accel));

@@ -244,6 +244,14 @@ Result<Plan> replan_disks(const Plan& plan, const model::Vm& vm) {
   return out;
 }
 
+Result<Plan> replan_size(const Plan& plan, const model::Vm& vm) {
+  COCOON_TRY(check_limits(vm));
+  Plan out = plan;
+  out.vcpus = vm.config.cpu;
+  out.memory = vm.config.memory;
+  return out;
+}
+
 model::DevicePlan plan_to_json(const Plan& plan) {
   nlohmann::json disks = nlohmann::json::array();
   for (const DiskPlan& disk : plan.disks) {

@@ -58,6 +58,10 @@ Result<Plan> replan_nics(const Plan& plan, const model::Vm& vm);
 // orders.
 Result<Plan> replan_disks(const Plan& plan, const model::Vm& vm);
 
+// The same plan with the record's vCPUs and memory; the queues of its devices stay. kUnsupported,
+// kInvalid as make_plan.
+Result<Plan> replan_size(const Plan& plan, const model::Vm& vm);
+
 model::DevicePlan plan_to_json(const Plan& plan);
 
 // Reads and checks a stored plan, which may come from a hostile snapshot. kCorrupt.

@@ -71,6 +71,11 @@ Result<model::DevicePlan> FirecrackerBackend::replan_disks(const model::Vm& vm) 
   return plan_to_json(COCOON_TRY(firecracker::replan_disks(plan, vm), "plan the disks"));
 }
 
+Result<model::DevicePlan> FirecrackerBackend::replan_size(const model::Vm& vm) const {
+  Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
+  return plan_to_json(COCOON_TRY(firecracker::replan_size(plan, vm), "plan vCPUs and memory"));
+}
+
 Result<Launch> FirecrackerBackend::plan_launch(const model::Vm& vm, Accel /*accel*/) const {
   COCOON_TRY(capabilities());
   Plan plan = COCOON_TRY(parse_plan(vm.device_plan));

@@ -187,6 +187,14 @@ Result<Plan> replan_disks(const Plan& plan, const model::Vm& vm) {
   return out;
 }
 
+Result<Plan> replan_size(const Plan& plan, const model::Vm& vm) {
+  COCOON_TRY(check_limits(vm));
+  Plan out = plan;
+  out.vcpus = vm.config.cpu;
+  out.memory = vm.config.memory;
+  return out;
+}
+
 model::DevicePlan plan_to_json(const Plan& plan) {
   nlohmann::json drives = nlohmann::json::array();
   for (const DrivePlan& drive : plan.drives) {

@@ -131,6 +131,11 @@ Result<model::DevicePlan> QemuBackend::replan_disks(const model::Vm& vm) const {
   return plan_to_json(COCOON_TRY(qemu::replan_disks(plan, vm), "plan the disks"));
 }
 
+Result<model::DevicePlan> QemuBackend::replan_size(const model::Vm& vm) const {
+  Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
+  return plan_to_json(COCOON_TRY(qemu::replan_size(plan, vm), "plan vCPUs and memory"));
+}
+
 Result<Launch> QemuBackend::plan_launch(const model::Vm& vm, Accel accel) const {
   Capabilities able = COCOON_TRY(capabilities());
   Plan plan = COCOON_TRY(parse_plan(vm.device_plan));

@@ -26,6 +26,7 @@ class QemuBackend : public Backend {
   Result<model::DevicePlan> plan_devices(const model::Vm& vm) const override;
   Result<model::DevicePlan> replan_nics(const model::Vm& vm) const override;
   Result<model::DevicePlan> replan_disks(const model::Vm& vm) const override;
+  Result<model::DevicePlan> replan_size(const model::Vm& vm) const override;
   Result<Launch> plan_launch(const model::Vm& vm, Accel accel) const override;
   Result<void> finish_start(const Launch& launch, const RunningVmm& vmm,
                             Deadline deadline) const override;

@@ -90,7 +90,7 @@ TEST(Snapshot, IsRefusedWhenAnInvariantIsBroken) {
       {"two cows", [](Snapshot& s) { s.vm.disks[2].role = DiskRole::kCow; }, "cow"},
       {"writable layer", [](Snapshot& s) { s.vm.disks[0].read_only = false; }, "layer"},
       {"path with a slash", [](Snapshot& s) { s.vm.disks[1].path = "../cow.raw"; },
-       "plain file name"},
+       "not a name in the VM directory"},
       {"hidden path", [](Snapshot& s) { s.vm.disks[1].path = ".cow"; }, "plain file name"},
       {"data disk in another file", [](Snapshot& s) { s.vm.disks[2].path = "data-x.raw"; },
        "data disk \"db\" in file"},
