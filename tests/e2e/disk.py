@@ -11,7 +11,7 @@ import time
 
 import backends
 import cocoon_e2e
-from cocoon_e2e import CONFLICT, NOT_FOUND, UNSUPPORTED, USAGE, StoreTest, wait_for
+from cocoon_e2e import CONFLICT, FAILURE, NOT_FOUND, UNSUPPORTED, USAGE, StoreTest, wait_for
 
 MIB = 1 << 20
 
@@ -126,6 +126,17 @@ class Cold(DiskTest):
         self.assertEqual((info.st_uid, info.st_mode & 0o7777, info.st_nlink, info.st_size),
                          (0, 0o600, 1, 16 * MIB))
         self.assertEqual(target.read_bytes()[:8], b"precious")
+
+    def test_keep_needs_it_closed(self):
+        """Who holds the file open for writing could go on changing it: nothing happens then."""
+        vm = self.c.create_vm("--name", "held", "--data-disk", "size=16M,name=db,fstype=none", "busybox",
+                              "--", "/bin/true")
+        source, target = self.c.vm_dir(vm["id"]) / "data-db.raw", self.c.base / "kept.raw"
+        with open(source, "r+b"):
+            self.c.fails(FAILURE, "vm", "disk", "detach", "--keep", target, "held", "db", says="holds .* open")
+        self.assertFalse(target.exists())
+        self.assertEqual((source.stat().st_uid, source.stat().st_nlink), (vm["uid"], 1))
+        self.assertEqual(self.record_disks("held"), ["db"])
 
     def test_list(self):
         self.c.create_vm("--name", "list", "--data-disk", "size=64M,name=db,mount=/srv/db",
@@ -321,7 +332,23 @@ class DeadCommands(DiskTest):
         self.die("made", "disk detach", f"data-db.raw -> {kept}")
         self.assertEqual(self.settled("made"), ["db"])
         self.assertFalse(kept.exists(), "the VM has the disk, and alone")
+        # Taken over from the VMM, and no further.
+        os.chown(folder / "data-db.raw", 0, 0)
+        self.die("made", "disk detach", f"data-db.raw -> {kept}")
+        self.assertEqual(self.settled("made"), ["db"])
+        self.assertEqual((folder / "data-db.raw").stat().st_uid, self.c.inspect("made")["uid"])
         self.c.ok("vm", "disk", "detach", "--keep", kept, "made", "db")
+        # The kept file has a new owner, who does with it what they want, before the row is settled.
+        elsewhere = self.c.base / "elsewhere.raw"
+        self.addCleanup(elsewhere.unlink, missing_ok=True)
+        os.rename(kept, elsewhere)
+        self.die("made", "disk detach", f"data-db.raw -> {kept}")
+        self.assertEqual(self.settled("made"), [])
+        os.link(elsewhere, kept)
+        self.die("made", "disk detach", f"data-db.raw -> {kept}")
+        self.assertEqual(self.settled("made"), [])
+        self.assertEqual(elsewhere.stat().st_nlink, 2)
+        elsewhere.unlink()
         os.link(kept, folder / "data-db.raw")
         self.die("made", "disk detach", f"data-db.raw -> {kept}")
         self.assertEqual(self.settled("made"), [])
