@@ -6,9 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <thread>
 
+#include "engine/guest_mount.h"
 #include "engine/locks.h"
 #include "engine/reconcile.h"
 #include "engine/rollback.h"
@@ -97,6 +99,13 @@ Result<void> unplug(Ports& ports, const vmm::Backend& backend, const model::Vm& 
                     const std::string& path, Rollback& undo) {
   auto live = COCOON_TRY(LiveVm::open(ports, vm));
   if (!live) return {};
+  auto disk = std::find_if(vm.disks.begin(), vm.disks.end(),
+                           [&path](const model::Disk& one) { return one.path == path; });
+  undo.add("mount the disk again", [&ports, vm, disk = *disk]() -> Result<void> {
+    COCOON_TRY(mount_in_guest(ports, vm, disk));
+    return {};
+  });
+  COCOON_TRY(unmount_in_guest(ports, vm, *disk));
   undo.add("plug the disk in again", [&ports, &backend, vm, path]() -> Result<void> {
     auto again = COCOON_TRY(LiveVm::open(ports, vm));
     if (!again) return {};

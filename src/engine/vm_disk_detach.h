@@ -18,7 +18,7 @@ struct DetachOptions {
 
 // kNotFound: no such disk; kInvalid: it is no data disk; kUnsupported: the VM runs and this disk
 // cannot be taken away then, or `keep` is on another file system; kConflict: `keep` exists;
-// kTimeout: the guest does not let go of it. After an error the
+// kVmm: the guest cannot unmount it; kTimeout: the guest does not let go of it. After an error the
 // VM has the disk as before.
 Result<model::Vm> detach_disk(Ports& ports, const std::string& id, const std::string& name,
                               const DetachOptions& options);

@@ -199,7 +199,7 @@ class Hot(DiskTest):
         self.wait_seen(vm, self.seen_size("first", 64 * MIB))
         made = self.c.ok("vm", "disk", "attach", "hot", "size=128M,name=db")
         self.assertEqual(made.out, "db\n")
-        self.assertIn('serial "db"', made.err)
+        self.assertIn("The guest has mounted it at /mnt/db.", made.err)
         self.wait_seen(vm, self.seen_size("db", 128 * MIB))
         self.assertTrue(self.disks("hot")["db"]["attached"])
         self.assertEqual(self.record_disks("hot"), ["first", "db"])
@@ -229,6 +229,33 @@ class Hot(DiskTest):
         before = len(self.c.console_text(vm["id"]))
         self.c.ok("vm", "disk", "attach", "hot", "size=16M,name=again,fstype=none")
         self.wait_seen(vm, self.seen_size("again", 16 * MIB), before)
+
+    def test_the_guest_mounts_and_unmounts(self):
+        self.need("hotplug")
+        vm = self.watch("hot")
+        self.c.ok("vm", "wait", "hot", seconds=120)
+        self.c.ok("vm", "disk", "attach", "hot", "size=32M,name=db,mount=/srv/data")
+        self.wait_seen(vm, "mounts /srv/data")
+
+        def guest(script, **how):
+            return self.c.run("vm", "exec", "hot", "--", "/bin/sh", "-c", script, **how)
+        self.assertEqual(guest("echo precious >/srv/data/file").code, 0)
+        # While somebody works there the guest keeps it, and nothing has changed.
+        busy = self.c.start("vm", "exec", "hot", "--", "/bin/sh", "-c", "cd /srv/data; echo in; exec sleep 1000")
+        self.assertEqual(busy.stdout.readline(), b"in\n")
+        kept = self.c.base / "kept.raw"
+        self.addCleanup(kept.unlink, missing_ok=True)
+        self.c.fails(FAILURE, "vm", "disk", "detach", "--keep", kept, "hot", "db", says="srv/data: .*(busy|Busy)")
+        self.assertFalse(kept.exists())
+        self.assertTrue(self.disks("hot")["db"]["attached"])
+        self.assertEqual(guest("cat /srv/data/file").out, "precious\n")
+        busy.send_signal(signal.SIGTERM)
+        busy.communicate(timeout=60)
+        wait_for("the guest to be done", lambda: guest("fuser -m /srv/data >/dev/null 2>&1").code != 0, 30, 0.5)
+        # Nothing that the guest wrote is lost.
+        self.c.ok("vm", "disk", "detach", "--keep", kept, "hot", "db")
+        self.assertIn(b"precious", kept.read_bytes())
+        self.assertEqual(guest("grep -c /srv/data /proc/mounts").out, "0\n")
 
     def test_keep_of_a_running_vm(self):
         self.need("hotplug")
