@@ -23,7 +23,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   nic.mac = "02:00:00:00:00:01";
   nic.backend = model::kCniNic;
   nic.netns_path = "/run/netns/x";
-  nic.mtu = read->mtu;
   nic.network = read->address;
   nic.routes = read->routes;
   nic.dns = read->dns;

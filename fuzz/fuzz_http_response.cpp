@@ -9,10 +9,10 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "model/untrusted_json.h"
 #include "sys/http_client.h"
 #include "sys/http_response.h"
 #include "vmm/api_refusal.h"
-#include "vmm/untrusted_json.h"
 
 namespace {
 
@@ -35,7 +35,7 @@ void converse(std::string_view bytes) {
       std::abort();
     }
     if (cocoon::vmm::describe_refusal(answer->body).empty()) std::abort();
-    cocoon::ignore(cocoon::vmm::parse_untrusted_json(answer->body), "any outcome will do");
+    cocoon::ignore(cocoon::model::parse_untrusted_json(answer->body), "any outcome will do");
   }
 }
 

@@ -118,16 +118,7 @@ Result<std::string> render_mount(const SeedMount& mount) {
   if (!fstype_ok) {
     return fail(ErrorKind::kInvalid, "\"{}\" is no file system", escape_controls(mount.fstype));
   }
-  bool point_ok = !point.empty() && point[0] == '/' &&
-                  std::none_of(point.begin(), point.end(),
-                               [](char c) { return is_control(c) || c == ' ' || c == '\\'; });
-  if (!point_ok) {
-    return fail(
-        ErrorKind::kInvalid,
-        "mount point \"{}\": with a cloud image it must be absolute, without blanks, control "
-        "characters and backslashes",
-        escape_controls(point));
-  }
+  COCOON_TRY(model::check_fstab_mount(point));
   std::string device = COCOON_TRY(yaml_quoted("/dev/disk/by-id/virtio-" + mount.serial));
   std::string quoted = COCOON_TRY(yaml_quoted(point), "mount point");
   return fmt::format("  - [{}, {}, \"{}\", \"defaults,nofail\", \"0\", \"2\"]\n", device, quoted,

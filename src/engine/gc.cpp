@@ -143,10 +143,31 @@ Result<void> collect_networks(Collector& gc, const std::set<std::string>& known)
     vm.id = id;
     // A plugin that fails must not keep the rest of the garbage.
     auto collected =
-        collect_orphan(gc, "network", id, 0, [&] { return give_up_network(gc.ports, vm); });
+        collect_orphan(gc, "network", id, 0, [&] { return give_up_network(gc.ports, vm, 0); });
     if (!collected) {
       gc.report.skipped.push_back(
           fmt::format("network of vm {}: {}", id, collected.error().to_string()));
+    }
+  }
+  return {};
+}
+
+// NICs that a VM has lost, but whose plugins failed to let go of them.
+Result<void> collect_lost_nics(Collector& gc) {
+  for (const auto& cached : COCOON_TRY(network::cni::list_cache(cni_host(gc.ports), ""))) {
+    const std::string& id = cached.attachment.container;
+    auto seen = COCOON_TRY(store::get_vm(gc.ports.db, id));
+    if (!seen || !is_lost_nic(*seen, cached)) continue;
+    auto lock = lock_vm(gc.ports, id, "gc", Milliseconds(0));
+    if (!lock) continue;  // somebody works on it, and on its NICs perhaps
+    auto vm = COCOON_TRY(store::get_vm(gc.ports.db, id));
+    if (!vm || vm->op || !is_lost_nic(*vm, cached)) continue;
+    auto trimmed = gc.dry_run ? Result<void>() : give_up_network(gc.ports, *vm, vm->nics.size());
+    if (trimmed) {
+      gc.removed("nic", vm->id);
+    } else {
+      gc.report.skipped.push_back(
+          fmt::format("lost NICs of vm {}: {}", vm->id, trimmed.error().to_string()));
     }
   }
   return {};
@@ -266,6 +287,7 @@ Result<GcReport> collect_garbage(Ports& ports, bool dry_run) {
   COCOON_TRY(collect_memory(gc, known), "collect memory files");
   COCOON_TRY(collect_uids(gc, known), "collect uids");
   COCOON_TRY(collect_networks(gc, known), "collect networks");
+  COCOON_TRY(collect_lost_nics(gc), "collect lost NICs");
   COCOON_TRY(collect_exit_records(gc, known), "collect exit records");
   COCOON_TRY(collect_locks(gc, known), "collect lock files");
   collect_cgroups(gc, known);

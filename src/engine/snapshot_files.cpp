@@ -116,9 +116,9 @@ Result<void> take_saved_file(const Ports& ports, const model::Vm& vm, const std:
   std::string from = save_dir + "/" + name;
   sys::UniqueFd fd = COCOON_TRY(open_vmm_file(vmdir.get(), vm, from));
   COCOON_TRY(own(fd.get(), from));
-  bool closed = COCOON_TRY(sys::wait_no_writer(fd.get(), deadline_in(kCloseLimit)), "{}", name);
+  auto writers = COCOON_TRY(sys::wait_no_writer(fd.get(), deadline_in(kCloseLimit)), "{}", name);
   struct stat info = COCOON_TRY(look_at(fd.get(), from));
-  if (!closed || info.st_nlink != 1) return copy_member(fd.get(), dir, name);
+  if (writers != sys::Writers::kNone || info.st_nlink != 1) return copy_member(fd.get(), dir, name);
   // Between the look and the rename its directory is still the VMM's: the name could lead to
   // another file by then, so what arrives is compared.
   COCOON_TRY(sys::rename_path(vm_dir(ports, vm) / from, dir / name));

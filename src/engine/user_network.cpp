@@ -117,8 +117,13 @@ Result<void> start_user_network(const Ports& ports, const model::Vm& vm) {
   spec.new_session = true;
   spec.die_with_parent = false;
   spec.user = {{vm.uid, vm.uid}};
+  // Nothing on it says whose it is once it runs, so it is recorded before.
+  spec.before_exec = [&dir](pid_t pid) -> Result<void> {
+    COCOON_TRY(record(dir / kRecordFile, pid));
+    sys::side_effect("record passt");
+    return {};
+  };
   sys::Child child = COCOON_TRY(sys::spawn(spec), "start passt");
-  COCOON_TRY(record(dir / kRecordFile, child.pid()));
   sys::side_effect("start passt");
   leave_cgroup(vm, child.pid());
   COCOON_TRY(wait_for_socket(socket, child, log), "user-mode network");

@@ -102,10 +102,18 @@ Result<void> check_firmware_boot(const vmm::Backend& backend, const vmm::Capabil
 // Wishes that this VMM cannot fulfil and that change nothing a guest relies on: said once.
 Result<void> note_wishes(Ports& ports, const CreateRequest& request, const vmm::Backend& backend) {
   auto able = COCOON_TRY(backend.capabilities());
-  if (able.per_disk_direct_io) return {};
-  bool asked = std::any_of(request.data_disks.begin(), request.data_disks.end(),
-                           [](const auto& disk) { return disk.direct_io.has_value(); });
-  if (asked) ports.note(fmt::format("{} has no direct I/O: directio= is ignored", backend.name()));
+  bool direct = std::any_of(request.data_disks.begin(), request.data_disks.end(),
+                            [](const auto& disk) { return disk.direct_io.has_value(); });
+  if (direct && !able.per_disk_direct_io) {
+    ports.note(fmt::format("{} has no direct I/O: directio= is ignored", backend.name()));
+  }
+  bool sized = request.queue_size != 0 || request.disk_queue_size != 0;
+  if (sized && !able.queue_sizes) {
+    ports.note(
+        fmt::format("{} chooses the sizes of its queues: --queue-size and --disk-queue-size "
+                    "are ignored",
+                    backend.name()));
+  }
   return {};
 }
 

@@ -62,6 +62,7 @@ Result<model::Vm> settle_detach(Ports& ports, const model::Vm& vm, const std::st
     return clear_op(ports, vm.id);
   }
   COCOON_TRY(unlink_kept(ports, vm, what));
+  COCOON_TRY(give_back(ports, vm, what));
   auto live = COCOON_TRY(LiveVm::open(ports, vm));
   if (live) {
     auto backend = COCOON_TRY(vmm::make_backend(vm.hypervisor, ports.config));

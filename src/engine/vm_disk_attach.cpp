@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/guest_mount.h"
 #include "engine/locks.h"
 #include "engine/reconcile.h"
 #include "engine/rollback.h"
@@ -84,8 +85,10 @@ Result<AttachedDisk> attach(Ports& ports, const vmm::Backend& backend, const Pla
 
 }  // namespace
 
-Result<AttachedDisk> attach_disk(Ports& ports, const std::string& id,
-                                 const model::DataDiskSpec& spec) {
+namespace {
+
+Result<AttachedDisk> attach_locked(Ports& ports, const std::string& id,
+                                   const model::DataDiskSpec& spec) {
   auto lock = COCOON_TRY(lock_vm(ports, id, kDiskAttach));
   model::Vm vm = COCOON_TRY(settle_locked(ports, id));
   auto backend = COCOON_TRY(vmm::make_backend(vm.hypervisor, ports.config));
@@ -93,6 +96,19 @@ Result<AttachedDisk> attach_disk(Ports& ports, const std::string& id,
       COCOON_TRY(plan_attach(*backend, vm, spec), "attach a disk to vm \"{}\"", vm.config.name);
   return COCOON_TRY(attach(ports, *backend, plan, lock.fd()), "attach a disk to vm \"{}\"",
                     vm.config.name);
+}
+
+}  // namespace
+
+Result<AttachedDisk> attach_disk(Ports& ports, const std::string& id,
+                                 const model::DataDiskSpec& spec) {
+  AttachedDisk done = COCOON_TRY(attach_locked(ports, id, spec));
+  if (!done.hot) return done;
+  // The guest may take its time: the VM is not locked for that.
+  auto mounted = mount_in_guest(ports, done.vm, done.disk);
+  if (mounted) done.mounted = *mounted;
+  if (!mounted) ports.note("not mounted: " + mounted.error().to_string());
+  return done;
 }
 
 }  // namespace cocoon::engine

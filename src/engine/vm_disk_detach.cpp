@@ -2,11 +2,15 @@
 #include "engine/vm_disk_detach.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <thread>
 
+#include "engine/guest_mount.h"
 #include "engine/locks.h"
 #include "engine/reconcile.h"
 #include "engine/rollback.h"
@@ -16,6 +20,7 @@
 #include "model/wording.h"
 #include "sys/cancel.h"
 #include "sys/fault.h"
+#include "sys/file_lease.h"
 #include "sys/files.h"
 
 namespace cocoon::engine {
@@ -57,32 +62,41 @@ Result<void> check_keep(const fs::path& file, const fs::path& keep) {
               keep.native(), file.parent_path().native());
 }
 
-// A VMM that a guest has broken into may hold on to what it was told to close; such a file must not
-// leave its directory, where it would go on changing. A read lease is what proves it.
-Result<void> wait_closed(const fs::path& file) {
-  sys::UniqueFd fd = COCOON_TRY(sys::open_file(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+Result<void> check_one_name(int fd, const fs::path& file) {
   struct stat info {};
-  if (fstat(fd.get(), &info) != 0) return fail_errno(fmt::format("look at {}", file.native()));
+  if (fstat(fd, &info) != 0) return fail_errno(fmt::format("look at {}", file.native()));
   // A second name would be the VMM's way to the file after it has been kept.
-  if (!S_ISREG(info.st_mode) || info.st_nlink != 1) {
-    return fail(ErrorKind::kCorrupt, "{} is not a file with this one name", file.native());
+  if (S_ISREG(info.st_mode) && info.st_nlink == 1) return {};
+  return fail(ErrorKind::kCorrupt, "{} is not a file with this one name", file.native());
+}
+
+// A VMM that a guest has broken into may hold on to what it was told to close; such a file must not
+// leave its directory, where it would go on changing. A read lease is what proves it, once the VMM
+// can neither open the file again nor give it another name: so it is root's first.
+Result<void> take_over(const fs::path& file) {
+  sys::UniqueFd fd = COCOON_TRY(sys::open_file(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  COCOON_TRY(check_one_name(fd.get(), file));
+  if (fchown(fd.get(), 0, 0) != 0 || fchmod(fd.get(), 0600) != 0) {
+    return fail_errno(fmt::format("take over {}", file.native()));
   }
-  Deadline deadline = deadline_in(kCloseLimit);
-  while (fcntl(fd.get(), F_SETLEASE, F_RDLCK) != 0) {
-    if (errno != EAGAIN) return {};  // a file system without leases
-    if (time_left(deadline).count() == 0) {
-      return fail(ErrorKind::kVmm, "the VMM holds {} open", file.filename().native());
-    }
-    std::this_thread::sleep_for(Milliseconds(10));
-  }
-  fcntl(fd.get(), F_SETLEASE, F_UNLCK);
-  return {};
+  sys::side_effect("take over data disk");
+  COCOON_TRY(check_one_name(fd.get(), file));
+  auto writers = COCOON_TRY(sys::wait_no_writer(fd.get(), deadline_in(kCloseLimit)));
+  if (writers != sys::Writers::kSome) return {};
+  return fail(ErrorKind::kVmm, "the VMM holds {} open", file.filename().native());
 }
 
 Result<void> unplug(Ports& ports, const vmm::Backend& backend, const model::Vm& vm,
                     const std::string& path, Rollback& undo) {
   auto live = COCOON_TRY(LiveVm::open(ports, vm));
   if (!live) return {};
+  auto disk = std::find_if(vm.disks.begin(), vm.disks.end(),
+                           [&path](const model::Disk& one) { return one.path == path; });
+  undo.add("mount the disk again", [&ports, vm, disk = *disk]() -> Result<void> {
+    COCOON_TRY(mount_in_guest(ports, vm, disk));
+    return {};
+  });
+  COCOON_TRY(unmount_in_guest(ports, vm, *disk));
   undo.add("plug the disk in again", [&ports, &backend, vm, path]() -> Result<void> {
     auto again = COCOON_TRY(LiveVm::open(ports, vm));
     if (!again) return {};
@@ -98,7 +112,8 @@ Result<void> link_kept(const Ports& ports, const model::Vm& vm, const DetachPhas
                        Rollback& undo) {
   if (what.keep.empty()) return {};
   fs::path file = vm_dir(ports, vm) / what.path;
-  COCOON_TRY(wait_closed(file));
+  undo.add("give the file back", [&ports, vm, what] { return give_back(ports, vm, what); });
+  COCOON_TRY(take_over(file));
   undo.add("remove the link", [&ports, vm, what] { return unlink_kept(ports, vm, what); });
   return sys::hard_link(file, what.keep);
 }
@@ -148,8 +163,16 @@ Result<void> unlink_kept(const Ports& ports, const model::Vm& vm, const DetachPh
 Result<void> finish_detach(const Ports& ports, const model::Vm& vm, const DetachPhase& what) {
   COCOON_TRY(sys::remove_file(vm_dir(ports, vm) / what.path));
   sys::side_effect("remove data disk");
-  if (what.keep.empty()) return {};
-  return sys::set_owner(what.keep, 0, 0, 0600);
+  return {};
+}
+
+Result<void> give_back(const Ports& ports, const model::Vm& vm, const DetachPhase& what) {
+  fs::path file = vm_dir(ports, vm) / what.path;
+  if (what.keep.empty() || !sys::exists(file)) return {};
+  // Whatever number of names it has: in the VM's directory there are only the VM's own disks.
+  sys::UniqueFd fd = COCOON_TRY(sys::open_file(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  if (fchown(fd.get(), vm.uid, vm.uid) == 0 && fchmod(fd.get(), 0600) == 0) return {};
+  return fail_errno(fmt::format("give {} back", file.native()));
 }
 
 Result<model::Vm> detach_disk(Ports& ports, const std::string& id, const std::string& name,

@@ -171,6 +171,11 @@ std::optional<std::size_t> device_index(const std::string& name) {
   return number ? std::optional<std::size_t>(*number) : std::nullopt;
 }
 
+// Is this attachment's NIC none of the first `keep` ones?
+bool is_beyond(const cni::Cached& cached, std::size_t keep) {
+  return device_index(cached.attachment.if_name).value_or(keep) >= keep;
+}
+
 // DEL of the attachments from NIC `keep` on, the last one first.
 Result<void> detach_from(const Ports& ports, const model::Vm& vm, std::size_t keep) {
   cni::Host host = cni_host(ports);
@@ -178,7 +183,7 @@ Result<void> detach_from(const Ports& ports, const model::Vm& vm, std::size_t ke
   auto all = COCOON_TRY(cni::list_cache(host, vm.id));
   std::vector<cni::Cached> failed;
   for (auto cached = all.rbegin(); cached != all.rend(); ++cached) {
-    if (device_index(cached->attachment.if_name).value_or(keep) < keep) continue;
+    if (!is_beyond(*cached, keep)) continue;
     if (!detach(owner, host, *cached)) failed.push_back(std::move(*cached));
   }
   Result<void> outcome;
@@ -193,10 +198,25 @@ Result<void> detach_from(const Ports& ports, const model::Vm& vm, std::size_t ke
 
 Result<void> remove_ports(const Ports& ports, const model::Vm& vm, std::size_t keep) {
   auto owner = COCOON_TRY(network_owner(ports, vm.id));
+  Result<void> outcome;
   for (std::size_t index = keep; index < static_cast<std::size_t>(model::kMaxNics); ++index) {
-    COCOON_TRY(network::remove_port(owner, static_cast<int>(index)));
+    auto gone = network::remove_port(owner, static_cast<int>(index));
+    if (!gone && outcome) outcome = std::move(gone);
   }
-  return {};
+  return outcome;
+}
+
+// The devices in the namespace that belong to NICs from `keep` on.
+Result<void> remove_devices(const model::Vm& vm, std::size_t keep) {
+  if (!network::is_netns(network::netns_path(vm.id))) return {};
+  return network::in_netns(network::netns_path(vm.id), [&]() -> Result<void> {
+    auto netlink = COCOON_TRY(network::Netlink::open());
+    for (std::size_t i = keep; i < static_cast<std::size_t>(model::kMaxNics); ++i) {
+      COCOON_TRY(network::delete_device(netlink, fmt::format("tap{}", i)));
+      COCOON_TRY(network::delete_device(netlink, device_name(i)));
+    }
+    return {};
+  });
 }
 
 // The state of one NIC's part in the namespace.
@@ -323,13 +343,18 @@ Result<void> remove_network(const Ports& ports, const model::Vm& vm) {
   return removed;
 }
 
-Result<void> give_up_network(const Ports& ports, const model::Vm& vm) {
+bool is_lost_nic(const model::Vm& vm, const cni::Cached& cached) {
+  return cached.attachment.container == vm.id && is_beyond(cached, vm.nics.size());
+}
+
+Result<void> give_up_network(const Ports& ports, const model::Vm& vm, std::size_t keep) {
   constexpr int kPatience = 3;
-  auto removed = remove_network(ports, vm);
+  auto removed = trim_network(ports, vm, keep);
   if (removed) return {};
   cni::Host host = cni_host(ports);
   bool all_given_up = true;
   for (const cni::Cached& cached : COCOON_TRY(cni::list_cache(host, vm.id))) {
+    if (!is_beyond(cached, keep)) continue;
     if (cached.failed_deletes < kPatience) {
       all_given_up = false;
       continue;
@@ -344,17 +369,11 @@ Result<void> give_up_network(const Ports& ports, const model::Vm& vm) {
 
 Result<void> trim_network(const Ports& ports, const model::Vm& vm, std::size_t keep) {
   if (keep == 0) return remove_network(ports, vm);
-  COCOON_TRY(detach_from(ports, vm, keep));
-  COCOON_TRY(remove_ports(ports, vm, keep));
-  if (!network::is_netns(network::netns_path(vm.id))) return {};
-  return network::in_netns(network::netns_path(vm.id), [&]() -> Result<void> {
-    auto netlink = COCOON_TRY(network::Netlink::open());
-    for (std::size_t i = keep; i < static_cast<std::size_t>(model::kMaxNics); ++i) {
-      COCOON_TRY(network::delete_device(netlink, fmt::format("tap{}", i)));
-      COCOON_TRY(network::delete_device(netlink, device_name(i)));
-    }
-    return {};
-  });
+  auto detached = detach_from(ports, vm, keep);
+  auto unplugged = remove_ports(ports, vm, keep);
+  auto removed = remove_devices(vm, keep);
+  if (!detached) return detached;
+  return unplugged ? removed : unplugged;
 }
 
 }  // namespace cocoon::engine

@@ -9,6 +9,7 @@
 #include "engine/create_request.h"
 #include "engine/ports.h"
 #include "model/vm.h"
+#include "network/cni/cache.h"
 #include "network/cni/plugin.h"
 #include "network/netns.h"
 #include "vmm/capabilities.h"
@@ -50,11 +51,14 @@ Result<bool> restore_network(Ports& ports, model::Vm& vm, int lock_fd);
 // An attachment whose DEL failed stays recorded, for gc.
 Result<void> remove_network(const Ports& ports, const model::Vm& vm);
 
-// For gc, of a VM that is not there any more: remove_network, and an attachment whose DEL has
-// failed three times is forgotten with a warning, as is one whose record makes no sense.
-Result<void> give_up_network(const Ports& ports, const model::Vm& vm);
+// For gc: trim_network, and an attachment whose DEL has failed three times is forgotten with a
+// warning, as is one whose record makes no sense.
+Result<void> give_up_network(const Ports& ports, const model::Vm& vm, std::size_t keep);
 
-// Removes what belongs to NICs from `keep` on.
+// Is this an attachment of the VM that none of its NICs has any more? Its DEL has failed then.
+bool is_lost_nic(const model::Vm& vm, const network::cni::Cached& cached);
+
+// Removes what belongs to NICs from `keep` on, in the way of remove_network.
 Result<void> trim_network(const Ports& ports, const model::Vm& vm, std::size_t keep);
 
 // How CNI plugins are run for this engine.

@@ -42,15 +42,15 @@ Result<void> end_vmm(Ports& ports, const model::Vm& vm, const StopOptions& optio
   running.handle = &*handle;
   running.log = vm_log_dir(ports, vm) / "vmm.log";
   if (!options.force) {
-    auto timeout =
-        options.timeout.value_or(std::chrono::seconds(ports.config.stop_timeout_seconds));
+    Deadline deadline = deadline_in(
+        options.timeout.value_or(std::chrono::seconds(ports.config.stop_timeout_seconds)));
     // A guest of the boot kit need not listen to a power button, or have one. The backend's way
     // follows all the same: it waits for the end, and asks guests without an agent.
     if (vm.boot.boot_kit) {
       auto able = backend->capabilities();
-      COCOON_TRY(ask_agent_to_stop(ports, vm, able && able->ends_by_reboot));
+      COCOON_TRY(ask_agent_to_stop(ports, vm, able && able->ends_by_reboot, deadline));
     }
-    auto asked = backend->ask_guest_to_stop(running, deadline_in(timeout));
+    auto asked = backend->ask_guest_to_stop(running, deadline);
     if (!asked && asked.error().kind == ErrorKind::kInterrupted) return pass(asked.error());
     ignore(asked, "the VMM is told next");
     if (asked && *asked) return {};

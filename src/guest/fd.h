@@ -7,41 +7,15 @@
 #include <chrono>
 #include <cstddef>
 #include <string>
-#include <utility>
 
+#include "agent_wire/unique_fd.h"
 #include "guest/result.h"
 
 namespace cocoon::guest {
 
-/// Owns one descriptor; -1 is "none". Every descriptor of the guest program but 0, 1 and 2 is
-/// close-on-exec, so that nothing of ours reaches the entrypoint.
-class UniqueFd {
- public:
-  UniqueFd() = default;
-  explicit UniqueFd(int fd) : fd_(fd) {}
-  UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  UniqueFd& operator=(UniqueFd&& other) noexcept {
-    if (this != &other) {
-      reset();
-      fd_ = std::exchange(other.fd_, -1);
-    }
-    return *this;
-  }
-  UniqueFd(const UniqueFd&) = delete;
-  UniqueFd& operator=(const UniqueFd&) = delete;
-  ~UniqueFd() { reset(); }
-
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-  int release() { return std::exchange(fd_, -1); }
-  void reset() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-
- private:
-  int fd_ = -1;
-};
+/// Every descriptor of the guest program but 0, 1 and 2 is close-on-exec, so that nothing of ours
+/// reaches the entrypoint.
+using agent_wire::UniqueFd;
 
 /// One point in time that several waits share.
 class Deadline {

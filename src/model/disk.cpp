@@ -111,6 +111,16 @@ Result<void> check_mount(const Disk& disk) {
               disk.serial, disk.mount_point);
 }
 
+Result<void> check_fstab_mount(std::string_view mount_point) {
+  if (is_mount_point(mount_point) && mount_point.find_first_of(" \\") == std::string_view::npos) {
+    return {};
+  }
+  return fail(ErrorKind::kInvalid,
+              "mount point \"{}\": with a cloud image it must be an absolute path below /, without "
+              "blanks, control characters and backslashes, and without \".\" and \"..\"",
+              escape_controls(mount_point));
+}
+
 bool is_disk_name(std::string_view name) {
   auto in = [](char c, char low, char high) { return c >= low && c <= high; };
   if (name.empty() || name.size() > kMaxSerial || !in(name[0], 'a', 'z')) return false;

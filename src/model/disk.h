@@ -49,6 +49,10 @@ bool is_data_fstype(std::string_view fstype);
 // "." and ".." parts, and not the root. kInvalid.
 Result<void> check_mount(const Disk& disk);
 
+// Where a cloud image can mount a data disk: its cloud-init writes /etc/fstab, of which a blank or
+// a backslash would be another field. On top of check_mount. kInvalid.
+Result<void> check_fstab_mount(std::string_view mount_point);
+
 // The name rule of data disks: ^[a-z][a-z0-9_-]{0,19}$, not starting with "cocoon-".
 bool is_disk_name(std::string_view name);
 

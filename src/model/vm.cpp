@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/id.h"
+#include "model/image.h"
 #include "model/json_fields.h"
 
 namespace cocoon::model {
@@ -258,6 +259,20 @@ Result<Vm> parse_vm(const json& in) {
   return vm;
 }
 
+namespace {
+
+// Its cloud-init mounts the data disks; Windows has none.
+Result<void> validate_cloud_mounts(const Vm& vm) {
+  if (vm.config.image_type != kCloudImage || vm.config.windows) return {};
+  for (const Disk& disk : vm.disks) {
+    if (disk.mount_point.empty()) continue;
+    COCOON_TRY(check_fstab_mount(disk.mount_point), "data disk \"{}\"", disk.serial);
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<void> validate(const Vm& vm) {
   if (!is_id(vm.id)) return fail(ErrorKind::kCorrupt, "\"{}\" is not a VM ID", vm.id);
   COCOON_TRY(check_vm_name(vm.config.name));
@@ -276,7 +291,8 @@ Result<void> validate(const Vm& vm) {
   if (!vm.ports.empty() && vm.nics.empty()) {
     return fail(ErrorKind::kInvalid, "published ports without a NIC");
   }
-  return validate_disks(vm.disks);
+  COCOON_TRY(validate_disks(vm.disks));
+  return validate_cloud_mounts(vm);
 }
 
 json to_public_json(const Vm& vm, const std::string& vm_dir) {

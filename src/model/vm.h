@@ -117,7 +117,8 @@ struct Vm {
 nlohmann::json to_stored_json(const Vm& vm);
 Result<Vm> parse_vm(const nlohmann::json& json);
 
-// Everything that must hold for a record before anything acts on it.
+// Everything that must hold for a record before anything acts on it; for its disks with what its
+// kind of guest can mount.
 Result<void> validate(const Vm& vm);
 
 // The public object of all JSON output (spec 01 §10.1 plus exit_code, exit, uid, op): disk paths

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "shim/files.h"
+#include "shim/printable.h"
 
 namespace cocoon::shim {
 namespace {
@@ -58,6 +59,11 @@ Line describe_ending(const Ending& ending, std::string_view last_log_line) {
   if (ending.guest_exit) {
     Line line("guest exited with code ");
     return line.add_number(*ending.guest_exit);
+  }
+  if (!ending.panic.empty()) {
+    Line line("guest kernel panics at every boot: ");
+    add_printable(line, ending.panic);
+    return line;
   }
   if (const std::string_view guest = describe_guest(ending); !guest.empty()) return Line(guest);
   if (!ending.wait_status) return Line("VMM ended, end not seen");

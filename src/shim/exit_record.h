@@ -17,10 +17,12 @@ struct Ending {
   std::optional<int> guest_exit;   // code of the exit marker
   KernelWord word = KernelWord::kNone;  // the end of the console
   bool ends_by_reboot = false;          // Config::ends_by_reboot
+  std::string_view panic;               // why we ended it: every boot ends in this panic
 };
 
-// Why the VMM ended, one line, by the strongest evidence first: exit marker, the kernel's word or
-// wait status 0, signal, exit status with the last line of vmm.log, nothing. Pure.
+// Why the VMM ended, one line, by the strongest evidence first: exit marker, a panic at every
+// boot, the kernel's word or wait status 0, signal, exit status with the last line of vmm.log,
+// nothing. Pure.
 Line describe_ending(const Ending& ending, std::string_view last_log_line);
 
 // The record as JSON: boot_id, pid, start_time, ended_at, wait_status|null, guest_exit|null,

@@ -14,6 +14,7 @@
 #include <span>
 
 #include "shim/halt_watch.h"
+#include "shim/panic_watch.h"
 #include "shim/setup.h"
 
 namespace cocoon::shim {
@@ -96,6 +97,7 @@ class Loop {
     if (accept_retry_ != kNever && accept_retry_ <= time) accept_retry_ = kNever;
     if (!ended_ && (entries[kVmm].revents & POLLIN) != 0) take_end();
     if (!ended_ && shim_.config.ends_by_reboot) watch_halt(time);
+    if (!ended_ && !shim_.config.ends_by_reboot) watch_panics(time);
     if (ended_ && record_retry_ <= time) write_record();
   }
 
@@ -155,6 +157,13 @@ class Loop {
     send_signal(shim_.vmm.get(), SIGKILL);
   }
 
+  // The guest reboots in place, for ever.
+  void watch_panics(Milliseconds time) {
+    if (!panic_watch_.is_over(time, shim_.marker.panics())) return;
+    panics_ = true;
+    send_signal(shim_.vmm.get(), SIGKILL);
+  }
+
   void check_vmm_log() {
     const bool fast = shim_.vmm_log.keep_below_limit() > kFastGrowth;
     last_log_check_ = now();
@@ -175,6 +184,7 @@ class Loop {
     ending.guest_exit = shim_.marker.guest_exit();
     ending.word = halted_ ? KernelWord::kHalted : shim_.marker.word();
     ending.ends_by_reboot = shim_.config.ends_by_reboot;
+    if (panics_) ending.panic = shim_.marker.panic();
     reason_ = describe_ending(ending, shim_.vmm_log.last_line().view());
     record_ = render_exit_record(shim_.identity, ending, current_time().view(), reason_.view());
     ended_ = true;
@@ -206,7 +216,9 @@ class Loop {
   bool ended_ = false;
   bool recorded_ = false;
   bool halted_ = false;  // the guest, which is why we ended the VMM
+  bool panics_ = false;  // the guest, which is why we ended the VMM
   HaltWatch halt_watch_;
+  PanicWatch panic_watch_;
   Milliseconds halt_check_ = kNever;
   Milliseconds last_log_check_ = 0;
   Milliseconds next_log_check_ = 0;

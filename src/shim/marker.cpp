@@ -3,8 +3,6 @@
 
 #include <cstring>
 
-#include "shim/text.h"
-
 namespace cocoon::shim {
 namespace {
 
@@ -17,14 +15,19 @@ std::optional<int> parse_exit(std::string_view line, std::string_view nonce) {
   return static_cast<int>(code);
 }
 
-// Skips "[   12.345678] " and, with CONFIG_PRINTK_CALLER, "[    T1] ".
-KernelWord kernel_word(std::string_view line) {
+// Skips "[   12.345678] " and, with CONFIG_PRINTK_CALLER, "[    T1] "; empty when one has no end.
+std::string_view without_stamps(std::string_view line) {
   while (line.starts_with('[')) {
     const std::size_t close = line.find(']');
-    if (close == std::string_view::npos) return KernelWord::kNone;
+    if (close == std::string_view::npos) return {};
     line.remove_prefix(close + 1);
     while (line.starts_with(' ')) line.remove_prefix(1);
   }
+  return line;
+}
+
+KernelWord kernel_word(std::string_view line) {
+  line = without_stamps(line);
   if (line == "reboot: Power down") return KernelWord::kPowerDown;
   if (line == "reboot: System halted") return KernelWord::kHalted;
   // Newer kernels go on with ": System halted instead", and with "with command '…'".
@@ -47,12 +50,28 @@ void Marker::end_line() {
   if (too_long_ || !text.empty()) doubtful_ = false;
   if (too_long_) {
     word_ = KernelWord::kNone;
+    panics_ = 0;
   } else if (!text.empty()) {
     word_ = kernel_word(text);
+    count_panic(text);
     if (const std::optional<int> code = parse_exit(text, nonce_)) guest_exit_ = code;
   }
   used_ = 0;
   too_long_ = false;
+}
+
+void Marker::count_panic(std::string_view line) {
+  if (!line.starts_with('[')) {
+    panics_ = 0;
+    return;
+  }
+  constexpr std::string_view kPanic = "Kernel panic - not syncing: ";
+  line = without_stamps(line);
+  if (!line.starts_with(kPanic)) return;
+  line.remove_prefix(kPanic.size());
+  ++panics_;
+  panic_.clear();
+  panic_.add(line);
 }
 
 void Marker::feed(std::string_view bytes) {

@@ -6,6 +6,8 @@
 #include <optional>
 #include <string_view>
 
+#include "shim/text.h"
+
 namespace cocoon::shim {
 
 // What the Linux kernel says last (kernel/reboot.c).
@@ -21,6 +23,8 @@ enum class KernelWord {
 //   cocoon-exit <nonce> <code>     written by our guest program as its last line; code 0..255
 //   reboot: …                      a KernelWord, usually after "[   12.345678] "; counts only while
 //                                  nothing follows it
+//   [ …] Kernel panic - not syncing: …   counted until a line comes that is not the kernel's, which
+//                                  are those that begin with "["
 //
 // A line starts at the beginning of the stream or after LF; CRs around it are ignored. Bytes come
 // from a hostile guest, in pieces of any size; a line longer than the buffer is skipped whole.
@@ -46,6 +50,12 @@ class Marker {
     return said == KernelWord::kPowerDown || said == KernelWord::kHalted;
   }
 
+  // How many panics the kernel has announced, one boot after the other, without a sign of anything
+  // but the kernel in between.
+  [[nodiscard]] unsigned panics() const { return panics_; }
+  // What the last of them was about; as the guest wrote it.
+  [[nodiscard]] std::string_view panic() const { return panic_.view(); }
+
   // From now on the kernel's word is in doubt until a line follows (the exit code is not). For the
   // adopter, which feeds what an earlier shim logged: the nonce proves that a marker is of this
   // run, but nothing proves it for the kernel's line.
@@ -57,6 +67,7 @@ class Marker {
   [[nodiscard]] std::string_view line() const;
   [[nodiscard]] KernelWord last_word() const;
   void end_line();
+  void count_panic(std::string_view line);
 
   std::string_view nonce_;
   std::array<char, kMaxLine> buffer_{};
@@ -65,6 +76,8 @@ class Marker {
   bool doubtful_ = false;
   KernelWord word_ = KernelWord::kNone;
   std::optional<int> guest_exit_;
+  unsigned panics_ = 0;
+  Text<128> panic_;
 };
 
 }  // namespace cocoon::shim

@@ -16,17 +16,18 @@ constexpr Milliseconds kPoll{2};
 
 }  // namespace
 
-Result<bool> wait_no_writer(int fd, Deadline deadline) {
-  // Who opens the file while the lease stands makes the kernel send this, which would end us.
-  signal(SIGIO, SIG_IGN);
+Result<Writers> wait_no_writer(int fd, Deadline deadline) {
+  // Who opens the file meanwhile breaks the lease, of which we would be told by SIGIO, and die. By
+  // default SIGURG is ignored.
+  fcntl(fd, F_SETSIG, SIGURG);
   while (fcntl(fd, F_SETLEASE, F_RDLCK) != 0) {
-    if (errno != EAGAIN) return false;
+    if (errno != EAGAIN) return Writers::kUnknown;
     COCOON_TRY(check_cancelled());
-    if (time_left(deadline).count() == 0) return false;
+    if (time_left(deadline).count() == 0) return Writers::kSome;
     std::this_thread::sleep_for(kPoll);
   }
   fcntl(fd, F_SETLEASE, F_UNLCK);
-  return true;
+  return Writers::kNone;
 }
 
 }  // namespace cocoon::sys

@@ -8,9 +8,15 @@
 
 namespace cocoon::sys {
 
-// Waits until no descriptor of anybody's can write `fd`'s file. False: the deadline passed, or the
-// file system has no leases. The file must belong to this process's uid (or it has CAP_LEASE).
-// Nothing keeps others from opening it for writing afterwards but its owner and mode.
-Result<bool> wait_no_writer(int fd, Deadline deadline);
+enum class Writers {
+  kNone,     // nobody can write it by what he holds now
+  kSome,     // somebody still can
+  kUnknown,  // the file system has no leases
+};
+
+// Waits (until the deadline) for nobody to have a descriptor or a mapping that can write `fd`'s
+// file. The file must belong to this process's uid (or it has CAP_LEASE). Nothing keeps others from
+// opening it for writing afterwards but its owner and mode. kInterrupted.
+Result<Writers> wait_no_writer(int fd, Deadline deadline);
 
 }  // namespace cocoon::sys

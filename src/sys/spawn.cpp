@@ -31,6 +31,7 @@ struct ChildPlan {
   char* const* envp;
   const char* cwd;
   int error_pipe;
+  const Pipe* gate;  // the parent's leave to go on; null: it is not asked for
   pid_t parent;
   const SpawnSpec* spec;
   std::vector<std::pair<int, int>> fds;  // complete map, 0–2 included
@@ -63,8 +64,20 @@ void place_descriptors(ChildPlan& plan) {
   syscall(SYS_close_range, highest + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
+// The pipe ends without a byte when the parent refuses, or dies.
+void wait_for_leave(const Pipe& gate) {
+  close(gate.write_end.get());
+  char byte = 0;
+  ssize_t got = 0;
+  do {
+    got = read(gate.read_end.get(), &byte, 1);
+  } while (got < 0 && errno == EINTR);
+  if (got != 1) _exit(126);
+}
+
 [[noreturn]] void run_child(ChildPlan& plan) {
   const SpawnSpec& spec = *plan.spec;
+  if (plan.gate != nullptr) wait_for_leave(*plan.gate);
   if (spec.die_with_parent) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != plan.parent) _exit(126);  // the parent died before prctl
@@ -144,12 +157,15 @@ Result<Child> spawn(const SpawnSpec& spec) {
   auto argv = pointers(args);
   auto envp = pointers(env);
   Pipe errors = COCOON_TRY(make_pipe());
+  std::optional<Pipe> gate;
+  if (spec.before_exec) gate = COCOON_TRY(make_pipe());
   UniqueFd null_fd = COCOON_TRY(open_file("/dev/null", O_RDWR));
   ChildPlan plan{program->c_str(),
                  argv.data(),
                  envp.data(),
                  spec.cwd.empty() ? nullptr : spec.cwd.c_str(),
                  errors.write_end.get(),
+                 gate ? &*gate : nullptr,
                  getpid(),
                  &spec,
                  complete_fds(spec, null_fd.get())};
@@ -164,6 +180,10 @@ Result<Child> spawn(const SpawnSpec& spec) {
   if (pid < 0) return fail_errno(fork_errno, "fork");
   errors.write_end.reset();
   Child child(pid, UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))));
+  if (gate) {
+    COCOON_TRY(spec.before_exec(pid));
+    COCOON_TRY(write_all(gate->write_end.get(), "x"));
+  }
   int child_errno = 0;
   ssize_t got = 0;
   do {

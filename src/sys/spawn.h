@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -26,6 +27,9 @@ struct SpawnSpec {
   bool new_session = false;              // setsid
   bool die_with_parent = true;           // SIGKILL when we die (helpers); false for the shim
   std::optional<std::pair<uid_t, gid_t>> user;  // rights dropped to this uid and gid, no groups
+  // Called with the child's pid (and start time: exec changes neither) while the child waits. The
+  // program runs only after success, so never unknown to what this wrote down, whenever we die.
+  std::function<Result<void>(pid_t)> before_exec;
 };
 
 // A child that we have to reap. The destructor kills and reaps it unless it was waited for or

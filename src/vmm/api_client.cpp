@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
+#include "model/untrusted_json.h"
 #include "sys/stream_socket.h"
 #include "vmm/api_refusal.h"
-#include "vmm/untrusted_json.h"
 
 namespace cocoon::vmm {
 namespace {
@@ -59,7 +59,7 @@ Result<nlohmann::json> ApiClient::call(const ApiCall& call, Deadline deadline) {
                 describe_refusal(response.body));
   }
   if (response.body.empty()) return nlohmann::json();
-  return COCOON_TRY(parse_untrusted_json(response.body), "{} {}", call.method, call.path);
+  return COCOON_TRY(model::parse_untrusted_json(response.body), "{} {}", call.method, call.path);
 }
 
 Result<void> make_calls(const std::vector<ApiCall>& calls, const RunningVmm& vmm,

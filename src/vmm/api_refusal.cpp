@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "vmm/untrusted_json.h"
+#include "model/untrusted_json.h"
 
 namespace cocoon::vmm {
 namespace {
@@ -45,7 +45,7 @@ std::string_view without_wrapping(std::string_view text) {
 }
 
 std::string take_apart(std::string_view body) {
-  auto json = parse_untrusted_json(body);
+  auto json = model::parse_untrusted_json(body);
   if (json && json->is_array()) return join_chain(*json);
   if (json && json->is_object()) {
     std::string text = member(*json, "fault_message");

@@ -27,6 +27,7 @@ std::vector<std::pair<std::string_view, bool>> capability_flags(const Capabiliti
           {"qcow2", able.qcow2},
           {"disk_serials", able.disk_serials},
           {"per_disk_direct_io", able.per_disk_direct_io},
+          {"queue_sizes", able.queue_sizes},
           {"hotplug", able.hotplug},
           {"multi_queue_nics", able.multi_queue_nics},
           {"user_network", able.user_network},

@@ -34,6 +34,7 @@ struct Capabilities {
   bool qcow2 = false;               // disks in qcow2
   bool disk_serials = false;        // the guest sees Disk::serial; else it goes by order
   bool per_disk_direct_io = false;  // Disk::direct_io has an effect
+  bool queue_sizes = false;         // VmConfig::queue_size and disk_queue_size have an effect
   bool hotplug = false;             // the device plan has room for disks and NICs added at run time
   bool reboot_in_place = false;     // a guest reboot keeps the VMM process
   bool needs_kvm = false;           // no software emulation

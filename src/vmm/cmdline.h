@@ -13,7 +13,8 @@ namespace cocoon::vmm {
 
 // A guest of the boot kit: everything it has to know is in boot.json, so the line only says where
 // the console is and how the machine ends. `panic=-1` and `reboot=k`: a kernel that panics before
-// our program runs restarts at once, through the keyboard controller, which every VMM has.
+// our program runs restarts at once, through the keyboard controller, which every VMM has. Where
+// that ends no VMM, the shim ends it after a few boots that went no further (shim/panic_watch.h).
 std::string boot_kit_cmdline(std::string_view console);
 
 // What a guest of the boot kit needs on its line for its NICs, to be put behind it: names eth0,

@@ -33,8 +33,8 @@ KEPT_DIRS = re.compile(
 
 
 class Process:
-    def __init__(self, pid, argv, cwd, exe, state):
-        self.pid, self.argv, self.cwd, self.exe, self.state = pid, argv, cwd, exe, state
+    def __init__(self, pid, argv, cwd, exe, state, uid):
+        self.pid, self.argv, self.cwd, self.exe, self.state, self.uid = pid, argv, cwd, exe, state, uid
 
     def __str__(self):
         return f"process {self.pid} ({self.state}): {' '.join(self.argv)[:200]} in {self.cwd}"
@@ -56,10 +56,12 @@ def processes():
         try:
             argv = Path(f"/proc/{entry}/cmdline").read_bytes().split(b"\0")[:-1]
             state = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()[0]
+            status = Path(f"/proc/{entry}/status").read_text()
+            uid = int(re.search(r"^Uid:\s+(\d+)", status, re.M)[1])
         except (OSError, IndexError):
             continue
         found.append(Process(int(entry), [a.decode("utf-8", "replace") for a in argv],
-                             _link(f"/proc/{entry}/cwd"), _link(f"/proc/{entry}/exe"), state))
+                             _link(f"/proc/{entry}/cwd"), _link(f"/proc/{entry}/exe"), state, uid))
     return found
 
 

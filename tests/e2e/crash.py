@@ -8,6 +8,7 @@ import struct
 import time
 from pathlib import Path
 
+import backends
 import census
 import cocoon_e2e
 from cocoon_e2e import StoreTest, wait_for
@@ -117,6 +118,25 @@ class CannotBoot(StoreTest):
                 file.write(data)
         finally:
             os.chmod(path, 0o444)
+
+    def test_damaged_initramfs(self):
+        """The kernel panics before anything of ours runs, and restarts where that ends no VMM."""
+        vm = self.c.create_vm("--name", "initless", "busybox")
+        path = next((self.c.root / "kernels").glob("*/initramfs"))
+        with open(path, "rb") as file:
+            original = file.read(4096)
+        self.patch(path, bytes([255]) * 4096)
+        try:
+            self.c.ok("vm", "start", "initless")
+            record = wait_for("the VM to end", lambda: self.ended("initless"),
+                              3 * cocoon_e2e.BOOT_SECONDS, 0.2)
+        finally:
+            self.patch(path, original)
+        self.assertIn("Kernel panic", self.c.console_text(vm["id"]))
+        if backends.NAME != "firecracker":   # there a guest's reboot is the end
+            self.assertEqual(record["state"], "error")
+            self.assertRegex(record["exit"]["reason"], "guest kernel panics at every boot: VFS: ")
+        self.assertIsNone(record["exit_code"])
 
     def test_damaged_root_disk(self):
         vm = self.c.create_vm("--name", "nocow", "busybox")

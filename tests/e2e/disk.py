@@ -11,7 +11,7 @@ import time
 
 import backends
 import cocoon_e2e
-from cocoon_e2e import CONFLICT, NOT_FOUND, UNSUPPORTED, USAGE, StoreTest, wait_for
+from cocoon_e2e import CONFLICT, FAILURE, NOT_FOUND, UNSUPPORTED, USAGE, StoreTest, wait_for
 
 MIB = 1 << 20
 
@@ -127,6 +127,17 @@ class Cold(DiskTest):
                          (0, 0o600, 1, 16 * MIB))
         self.assertEqual(target.read_bytes()[:8], b"precious")
 
+    def test_keep_needs_it_closed(self):
+        """Who holds the file open for writing could go on changing it: nothing happens then."""
+        vm = self.c.create_vm("--name", "held", "--data-disk", "size=16M,name=db,fstype=none", "busybox",
+                              "--", "/bin/true")
+        source, target = self.c.vm_dir(vm["id"]) / "data-db.raw", self.c.base / "kept.raw"
+        with open(source, "r+b"):
+            self.c.fails(FAILURE, "vm", "disk", "detach", "--keep", target, "held", "db", says="holds .* open")
+        self.assertFalse(target.exists())
+        self.assertEqual((source.stat().st_uid, source.stat().st_nlink), (vm["uid"], 1))
+        self.assertEqual(self.record_disks("held"), ["db"])
+
     def test_list(self):
         self.c.create_vm("--name", "list", "--data-disk", "size=64M,name=db,mount=/srv/db",
                          "busybox", "--", "/bin/true")
@@ -188,7 +199,7 @@ class Hot(DiskTest):
         self.wait_seen(vm, self.seen_size("first", 64 * MIB))
         made = self.c.ok("vm", "disk", "attach", "hot", "size=128M,name=db")
         self.assertEqual(made.out, "db\n")
-        self.assertIn('serial "db"', made.err)
+        self.assertIn("The guest has mounted it at /mnt/db.", made.err)
         self.wait_seen(vm, self.seen_size("db", 128 * MIB))
         self.assertTrue(self.disks("hot")["db"]["attached"])
         self.assertEqual(self.record_disks("hot"), ["first", "db"])
@@ -218,6 +229,33 @@ class Hot(DiskTest):
         before = len(self.c.console_text(vm["id"]))
         self.c.ok("vm", "disk", "attach", "hot", "size=16M,name=again,fstype=none")
         self.wait_seen(vm, self.seen_size("again", 16 * MIB), before)
+
+    def test_the_guest_mounts_and_unmounts(self):
+        self.need("hotplug")
+        vm = self.watch("hot")
+        self.c.ok("vm", "wait", "hot", seconds=120)
+        self.c.ok("vm", "disk", "attach", "hot", "size=32M,name=db,mount=/srv/data")
+        self.wait_seen(vm, "mounts /srv/data")
+
+        def guest(script, **how):
+            return self.c.run("vm", "exec", "hot", "--", "/bin/sh", "-c", script, **how)
+        self.assertEqual(guest("echo precious >/srv/data/file").code, 0)
+        # While somebody works there the guest keeps it, and nothing has changed.
+        busy = self.c.start("vm", "exec", "hot", "--", "/bin/sh", "-c", "cd /srv/data; echo in; exec sleep 1000")
+        self.assertEqual(busy.stdout.readline(), b"in\n")
+        kept = self.c.base / "kept.raw"
+        self.addCleanup(kept.unlink, missing_ok=True)
+        self.c.fails(FAILURE, "vm", "disk", "detach", "--keep", kept, "hot", "db", says="srv/data: .*(busy|Busy)")
+        self.assertFalse(kept.exists())
+        self.assertTrue(self.disks("hot")["db"]["attached"])
+        self.assertEqual(guest("cat /srv/data/file").out, "precious\n")
+        busy.send_signal(signal.SIGTERM)
+        busy.communicate(timeout=60)
+        wait_for("the guest to be done", lambda: guest("fuser -m /srv/data >/dev/null 2>&1").code != 0, 30, 0.5)
+        # Nothing that the guest wrote is lost.
+        self.c.ok("vm", "disk", "detach", "--keep", kept, "hot", "db")
+        self.assertIn(b"precious", kept.read_bytes())
+        self.assertEqual(guest("grep -c /srv/data /proc/mounts").out, "0\n")
 
     def test_keep_of_a_running_vm(self):
         self.need("hotplug")
@@ -321,7 +359,23 @@ class DeadCommands(DiskTest):
         self.die("made", "disk detach", f"data-db.raw -> {kept}")
         self.assertEqual(self.settled("made"), ["db"])
         self.assertFalse(kept.exists(), "the VM has the disk, and alone")
+        # Taken over from the VMM, and no further.
+        os.chown(folder / "data-db.raw", 0, 0)
+        self.die("made", "disk detach", f"data-db.raw -> {kept}")
+        self.assertEqual(self.settled("made"), ["db"])
+        self.assertEqual((folder / "data-db.raw").stat().st_uid, self.c.inspect("made")["uid"])
         self.c.ok("vm", "disk", "detach", "--keep", kept, "made", "db")
+        # The kept file has a new owner, who does with it what they want, before the row is settled.
+        elsewhere = self.c.base / "elsewhere.raw"
+        self.addCleanup(elsewhere.unlink, missing_ok=True)
+        os.rename(kept, elsewhere)
+        self.die("made", "disk detach", f"data-db.raw -> {kept}")
+        self.assertEqual(self.settled("made"), [])
+        os.link(elsewhere, kept)
+        self.die("made", "disk detach", f"data-db.raw -> {kept}")
+        self.assertEqual(self.settled("made"), [])
+        self.assertEqual(elsewhere.stat().st_nlink, 2)
+        elsewhere.unlink()
         os.link(kept, folder / "data-db.raw")
         self.die("made", "disk detach", f"data-db.raw -> {kept}")
         self.assertEqual(self.settled("made"), [])

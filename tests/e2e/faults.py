@@ -5,8 +5,11 @@
 The first tier takes a sample of the side effects, spread evenly; COCOON_TEST_FULL=1 takes them all.
 """
 
+import shutil
 import signal
+from pathlib import Path
 
+import census
 import cocoon_e2e
 from cocoon_e2e import ASSETS, IMAGES, SMALL
 from sweep import Sweep
@@ -41,6 +44,19 @@ class Faults(Sweep):
 
     def test_vm_start(self):
         self.sweep(("vm", "start", "made"), lambda: self.c.create_vm("--name", "made", *SLEEP))
+
+    def test_vm_start_with_the_user_network(self):
+        self.need("user_network")
+        routes = [line.split() for line in Path("/proc/net/route").read_text().splitlines()[1:]]
+        if not shutil.which("passt") or not any(route[1] == "00000000" for route in routes):
+            self.skipTest("no passt, or no way out for it to imitate")
+        uids = set()
+
+        def prepare():
+            uids.add(self.c.create_vm("--name", "made", "--network", "user", *SLEEP)["uid"])
+        self.sweep(("vm", "start", "made"), prepare)
+        # passt hides in a file system of its own: only its uid says whose it is.
+        self.assertEqual([str(p) for p in census.processes() if p.uid in uids], [])
 
     def test_vm_stop(self):
         self.sweep(("vm", "stop", "--force", "made"), lambda: self.c.run_vm("--name", "made", *SLEEP))

@@ -532,6 +532,31 @@ exec sed 's/.*"prevResult":\\(.*\\),"type".*/\\1/'
         self.c.ok("gc")
         self.assertEqual(self.left(), set())
 
+    def test_del_fails_while_the_vm_stays(self):
+        """A NIC is taken off, and its plugin does not let go of it: everything else is."""
+        self.plugin("sticky", """
+[ "$CNI_COMMAND" = DEL ] && [ "$CNI_IFNAME" = eth1 ] && { echo '{"code":11,"msg":"stuck"}'; exit 1; }
+[ "$CNI_COMMAND" = DEL ] && exit 0
+exec sed 's/.*"prevResult":\\(.*\\),"type".*/\\1/'
+""")
+        self.network_with("sticky")
+        vm = self.create("--name", "stuck", "--nics", "3", "busybox")
+        result = self.c.ok("vm", "net", "stuck", "--nics", "1")
+        self.assertRegex(result.err, "cocoon gc.*stuck")
+
+        def devices():
+            return {link["ifname"] for link in private_host.links(f"cocoon-{vm['id']}")} - {"lo"}
+        self.assertEqual(devices(), {"eth0", "tap0"})
+
+        def lost():
+            return {p.name.rpartition("-")[2] for p in (self.c.root / "cni/cache/results").glob("*")}
+        self.assertEqual(lost(), {"eth0", "eth1"})
+        self.assertIn("stuck", self.c.ok("gc").err)
+        self.assertEqual(lost(), {"eth0", "eth1"}, "it is tried again")
+        self.plugin("sticky", "exit 0\n")
+        self.assertIn("nic", self.c.ok("gc").out)
+        self.assertEqual((lost(), devices()), ({"eth0"}, {"eth0", "tap0"}))
+
     def test_conflist_is_gone(self):
         self.create("--name", "orphan", "busybox")
         Path("/etc/cni/net.d/10-cocoon.conflist").unlink()

@@ -18,9 +18,10 @@ from pathlib import Path
 
 E2E = Path(__file__).resolve().parents[1] / "e2e"
 RESULTS = Path("/results")
-# What every backend has to pass, and what only one runs here: QEMU boots a cloud image on the host.
+# What every backend has to pass, and what some run here: QEMU runs the rest on the host.
 ALL = ("smoke", "lifecycle", "data_disks", "disk", "console", "crash")
-MORE = {"cloud-hypervisor": ("cloud_hypervisor", "cloud_image")}
+MORE = {"cloud-hypervisor": ("agent", "network", "cloud_hypervisor", "cloud_image"),
+        "firecracker": ("agent", "network")}
 SKIPPED = 77
 
 

@@ -15,14 +15,22 @@ constexpr std::size_t kOutLimit = 256 * 1024;
 
 void StreamLink::add_to(PollSet& set) {
   short events = 0;
-  if (session_.in_pending() < kInLimit && !session_.over()) events |= POLLIN;
+  reads_ = session_.in_pending() < kInLimit && !session_.over();
+  if (reads_) events |= POLLIN;
+  // A host that goes must not be noticed only once the program takes more of its input.
+  if (!session_.over()) events |= POLLRDHUP;
   if (!session_.out().empty()) events |= POLLOUT;
   polled_ = set.add(fd_.get(), events);
   session_.add_to(set, session_.out().size() < kOutLimit);
 }
 
 void StreamLink::step(const PollSet& set) {
-  if (fd_ && (set.got(polled_) & (POLLIN | POLLHUP | POLLERR)) != 0 && !session_.over()) read();
+  const short got = fd_ && !session_.over() ? set.got(polled_) : short{0};
+  if (reads_ && (got & (POLLIN | POLLHUP | POLLERR)) != 0) {
+    read();
+  } else if ((got & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
+    lose();
+  }
   session_.step(set);
   if (fd_) write();
 }

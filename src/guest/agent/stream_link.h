@@ -31,6 +31,7 @@ class StreamLink {
   Session session_;
   std::size_t sent_ = 0;  // of the session's out()
   std::size_t polled_ = 0;
+  bool reads_ = false;  // not while the program has input enough
 };
 
 }  // namespace cocoon::guest

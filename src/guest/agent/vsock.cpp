@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guest/agent/vsock.h"
 
-#include <linux/vm_sockets.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 namespace cocoon::guest {
 namespace {
@@ -34,12 +32,16 @@ UniqueFd listen_vsock(unsigned port) {
   return fd;
 }
 
+bool is_host(const sockaddr_vm& peer) {
+  return peer.svm_family == AF_VSOCK && peer.svm_cid == VMADDR_CID_HOST;
+}
+
 UniqueFd accept_host(const UniqueFd& listener) {
   sockaddr_vm peer{};
   socklen_t size = sizeof peer;
   UniqueFd fd(::accept4(listener.get(), reinterpret_cast<sockaddr*>(&peer), &size,
                         SOCK_NONBLOCK | SOCK_CLOEXEC));
-  if (fd && (peer.svm_family != AF_VSOCK || peer.svm_cid != VMADDR_CID_HOST)) return {};
+  if (fd && !is_host(peer)) return {};
   return fd;
 }
 

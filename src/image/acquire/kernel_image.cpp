@@ -1,22 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/acquire/kernel_image.h"
 
-#include <cstdint>
-
 #include "base/text.h"
+#include "image/acquire/little_endian.h"
 
 namespace cocoon::image {
 namespace {
 
 constexpr std::size_t kLongestVersion = 64;  // uts_namelen is 64 with its NUL
-
-std::uint32_t little(std::string_view bytes, std::size_t at, std::size_t size) {
-  std::uint32_t value = 0;
-  for (std::size_t i = 0; i < size; ++i) {
-    value |= static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[at + i])) << (8 * i);
-  }
-  return value;
-}
 
 // The first word of a version banner, empty when it does not look like one.
 std::string version_word(std::string_view banner) {
@@ -43,12 +34,12 @@ std::string find_banner(std::string_view bytes) {
 Result<KernelImage> parse_bzimage(std::string_view bytes) {
   KernelImage image{"bzimage", "amd64", ""};
   constexpr std::size_t kVersionPointer = 0x20e;
-  std::size_t at = little(bytes, kVersionPointer, 2);
+  std::size_t at = little_endian(bytes, kVersionPointer, 2);
   if (at != 0 && at + 0x200 < bytes.size()) {
     image.version = version_word(bytes.substr(at + 0x200, 2 * kLongestVersion));
   }
   constexpr std::size_t kLoadFlags = 0x236;
-  if ((little(bytes, kLoadFlags, 2) & 1U) == 0) {
+  if ((little_endian(bytes, kLoadFlags, 2) & 1U) == 0) {
     return fail(ErrorKind::kInvalid, "a 32-bit kernel");
   }
   return image;
@@ -57,7 +48,7 @@ Result<KernelImage> parse_bzimage(std::string_view bytes) {
 Result<KernelImage> parse_elf(std::string_view bytes) {
   constexpr std::size_t kClass = 4;
   constexpr std::size_t kMachine = 18;
-  std::uint32_t machine = little(bytes, kMachine, 2);
+  auto machine = little_endian(bytes, kMachine, 2);
   KernelImage image{"elf", machine == 62 ? "amd64" : machine == 183 ? "arm64" : "", ""};
   image.version = find_banner(bytes);
   if (bytes[kClass] != 2 || image.architecture.empty() || image.version.empty()) {
@@ -74,7 +65,7 @@ Result<KernelImage> parse_kernel_image(std::string_view bytes) {
   constexpr std::size_t kHeaderMagic = 0x202;
   constexpr std::size_t kArm64Magic = 56;
   if (bytes.size() >= kSmallest) {
-    if (little(bytes, kBootFlag, 2) == 0xaa55 && bytes.substr(kHeaderMagic, 4) == "HdrS") {
+    if (little_endian(bytes, kBootFlag, 2) == 0xaa55 && bytes.substr(kHeaderMagic, 4) == "HdrS") {
       return parse_bzimage(bytes);
     }
     if (bytes.starts_with("\x7f"

@@ -4,19 +4,12 @@
 #include <algorithm>
 #include <array>
 
+#include "image/acquire/little_endian.h"
+
 namespace cocoon::image {
 namespace {
 
 using std::literals::operator""sv;
-
-// `size` bytes, little-endian; the caller has checked that they are there.
-std::uint64_t little(std::string_view bytes, std::size_t at, std::size_t size) {
-  std::uint64_t value = 0;
-  for (std::size_t i = 0; i < size; ++i) {
-    value |= static_cast<std::uint64_t>(static_cast<unsigned char>(bytes[at + i])) << (8 * i);
-  }
-  return value;
-}
 
 struct Magic {
   std::string_view bytes;
@@ -50,10 +43,10 @@ Result<Compression> payload_compression(std::string_view payload) {
 // Segment `at` of the program header table: does a segment to be loaded lie in the file?
 bool is_sane_segment(std::string_view bytes, std::size_t at, bool& loads) {
   constexpr std::uint64_t kLoad = 1;
-  if (little(bytes, at, 4) != kLoad) return true;
+  if (little_endian(bytes, at, 4) != kLoad) return true;
   loads = true;
-  std::uint64_t offset = little(bytes, at + 8, 8);
-  std::uint64_t file_size = little(bytes, at + 32, 8);
+  std::uint64_t offset = little_endian(bytes, at + 8, 8);
+  std::uint64_t file_size = little_endian(bytes, at + 32, 8);
   return offset <= bytes.size() && file_size <= bytes.size() - offset;
 }
 
@@ -70,14 +63,14 @@ Result<KernelPayload> find_kernel_payload(std::string_view bzimage) {
   if (bzimage.size() < kHeaderEnd || bzimage.substr(kMagicAt, 4) != "HdrS") {
     return fail(ErrorKind::kInvalid, "no bzImage");
   }
-  if (little(bzimage, kProtocol, 2) < kFirstWithPayload) {
+  if (little_endian(bzimage, kProtocol, 2) < kFirstWithPayload) {
     return fail(ErrorKind::kInvalid, "the bzImage does not say where its kernel lies");
   }
-  std::uint64_t sectors = little(bzimage, kSetupSectors, 1);
+  std::uint64_t sectors = little_endian(bzimage, kSetupSectors, 1);
   // boot.rst: "if the setup_sects field contains 0, the real value is 4"; the boot sector is extra.
   std::uint64_t start = ((sectors == 0 ? 4 : sectors) + 1) * 512;
-  std::uint64_t offset = start + little(bzimage, kPayloadOffset, 4);
-  std::uint64_t length = little(bzimage, kPayloadLength, 4);
+  std::uint64_t offset = start + little_endian(bzimage, kPayloadOffset, 4);
+  std::uint64_t length = little_endian(bzimage, kPayloadLength, 4);
   constexpr std::uint64_t kSizeField = 4;  // the unpacked size ends every payload
   bool inside = offset <= bzimage.size() && length <= bzimage.size() - offset;
   if (!inside || length <= kSizeField) {
@@ -87,7 +80,7 @@ Result<KernelPayload> find_kernel_payload(std::string_view bzimage) {
   payload.bytes = bzimage.substr(offset, length);
   payload.compression = COCOON_TRY(payload_compression(payload.bytes));
   payload.unpacked_size = static_cast<std::uint32_t>(
-      little(payload.bytes, payload.bytes.size() - kSizeField, kSizeField));
+      little_endian(payload.bytes, payload.bytes.size() - kSizeField, kSizeField));
   // gzip's own trailer is that field; the others have it appended.
   if (payload.compression == Compression::kNone) {
     payload.unpacked_size = static_cast<std::uint32_t>(payload.bytes.size());
@@ -108,10 +101,10 @@ Result<void> check_vmlinux(std::string_view bytes) {
     return fail(ErrorKind::kInvalid, "no x86-64 ELF kernel: {}", why);
   };
   if (bytes.size() < kHeader || !bytes.starts_with(kIdent)) return bad("another kind of file");
-  if (little(bytes, 18, 2) != kX86) return bad("another machine");
-  std::uint64_t table = little(bytes, 32, 8);
-  std::uint64_t entry_size = little(bytes, 54, 2);
-  std::uint64_t count = little(bytes, 56, 2);
+  if (little_endian(bytes, 18, 2) != kX86) return bad("another machine");
+  std::uint64_t table = little_endian(bytes, 32, 8);
+  std::uint64_t entry_size = little_endian(bytes, 54, 2);
+  std::uint64_t count = little_endian(bytes, 56, 2);
   bool fits =
       entry_size == kSegment && table <= bytes.size() && count * kSegment <= bytes.size() - table;
   if (!fits || count == 0) return bad("no table of segments");

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "model/untrusted_json.h"
 #include "network/cni/conflist.h"
 
 namespace cocoon::network::cni {
@@ -114,13 +115,6 @@ Result<void> read_new(const json& result, AddResult& out) {
     std::string gateway = COCOON_TRY(text_of(entry, "gateway"));
     COCOON_TRY(add_address(address, gateway, out));
   }
-  for (const json& entry : COCOON_TRY(list_of(result, "interfaces"))) {
-    bool inside = !COCOON_TRY(text_of(entry, "sandbox")).empty();
-    auto mtu = entry.find("mtu");
-    if (inside && mtu != entry.end() && mtu->is_number_unsigned()) {
-      out.mtu = static_cast<int>(std::min<std::uint64_t>(mtu->get<std::uint64_t>(), 65535));
-    }
-  }
   auto routes = COCOON_TRY(list_of(result, "routes"));
   return add_routes(routes, out);
 }
@@ -128,7 +122,8 @@ Result<void> read_new(const json& result, AddResult& out) {
 }  // namespace
 
 Result<json> parse_result(std::string_view output, const std::string& config_version) {
-  json result = json::parse(output, nullptr, /*allow_exceptions=*/false);
+  auto parsed = model::parse_untrusted_json(output);
+  json result = parsed ? std::move(*parsed) : json();
   if (!result.is_object()) {
     return fail(ErrorKind::kCorrupt, "its output is no JSON object: \"{}\"",
                 escape_controls(output.substr(0, 80)));
@@ -162,7 +157,8 @@ Result<AddResult> read_result(const json& result) {
 
 std::string describe_failure(std::string_view output, std::string_view errors,
                              std::string_view status) {
-  json object = json::parse(output, nullptr, /*allow_exceptions=*/false);
+  auto parsed = model::parse_untrusted_json(output);
+  json object = parsed ? std::move(*parsed) : json();
   if (object.is_object() && object.contains("msg") && object["msg"].is_string()) {
     std::string text = object["msg"];
     if (object.contains("details") && object["details"].is_string() && object["details"] != "") {

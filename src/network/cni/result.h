@@ -20,7 +20,6 @@ struct AddResult {
   std::vector<std::string> addresses;        // all, as "address/len": what DEL may look for
   std::vector<model::NicRoute> routes;       // IPv4 ones besides the default route
   std::vector<std::string> dns;
-  int mtu = 0;  // of the container's interface, where the result says so (1.1)
 };
 
 // The JSON object that ADD printed. kCorrupt when it is none. A missing cniVersion becomes the

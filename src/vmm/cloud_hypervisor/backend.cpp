@@ -53,6 +53,7 @@ Result<Capabilities> CloudHypervisorBackend::capabilities() const {
   out.qcow2 = true;
   out.disk_serials = true;
   out.per_disk_direct_io = true;
+  out.queue_sizes = true;
   out.hotplug = true;
   out.reboot_in_place = true;
   out.needs_kvm = true;

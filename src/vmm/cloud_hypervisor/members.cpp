@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "vmm/untrusted_json.h"
+#include "model/untrusted_json.h"
 
 namespace cocoon::vmm::cloud_hypervisor {
 namespace {
@@ -111,7 +111,7 @@ Result<void> Members::finish() const {
 }
 
 Result<json> parse_exact(std::string_view text, std::string_view name) {
-  json value = COCOON_TRY(parse_untrusted_json(text), "{}", name);
+  json value = COCOON_TRY(model::parse_untrusted_json(text), "{}", name);
   if (has_inexact_number(value)) {
     return fail(ErrorKind::kCorrupt, "{}: a number that is none of 64 bits", name);
   }

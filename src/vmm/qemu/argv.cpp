@@ -76,7 +76,7 @@ void add_flash(Args& args, Launch& launch, const model::Vm& vm) {
   launch.files.push_back({kVariablesFile, true});
 }
 
-Result<void> add_boot(Args& args, Launch& launch, const model::Vm& vm) {
+Result<void> add_boot(Args& args, Launch& launch, const model::Vm& vm, Accel accel) {
   if (!vm.boot.firmware.empty()) {
     add_flash(args, launch, vm);
     return {};
@@ -85,6 +85,9 @@ Result<void> add_boot(Args& args, Launch& launch, const model::Vm& vm) {
   std::string cmdline = vm.boot.cmdline;
   if (vm.boot.boot_kit) {
     cmdline = boot_kit_cmdline(kConsole) + boot_kit_nic_arguments(vm);
+    // On a busy host the emulated timer looks broken to a kernel that checks it, which panics. With
+    // KVM the kernel does not check.
+    if (accel == Accel::kTcg) cmdline += " no_timer_check";
   } else if (cmdline.empty()) {
     cmdline = COCOON_TRY(image_cmdline(vm, kConsole));
   }
@@ -263,7 +266,7 @@ Result<Launch> render_launch(const model::Vm& vm, const Plan& plan, Accel accel)
   add_machine(args, vm, plan, accel, uuid);
   add_confinement(args);
   add_control(args);
-  COCOON_TRY(add_boot(args, launch, vm));
+  COCOON_TRY(add_boot(args, launch, vm, accel));
   add_root_ports(args, plan);
   COCOON_TRY(add_disks(args, launch, vm, plan));
   COCOON_TRY(add_nics(args, vm, plan));

@@ -92,6 +92,7 @@ Result<Capabilities> QemuBackend::capabilities() const {
   out.qcow2 = true;
   out.disk_serials = true;
   out.per_disk_direct_io = true;
+  out.queue_sizes = true;
   out.hotplug = true;
   out.reboot_in_place = true;
   out.snapshots = true;

@@ -2,7 +2,7 @@
 #include "vmm/qemu/qmp_message.h"
 
 #include "model/json_fields.h"
-#include "vmm/untrusted_json.h"
+#include "model/untrusted_json.h"
 
 namespace cocoon::vmm::qemu {
 namespace {
@@ -33,7 +33,7 @@ Result<QmpMessage> parse_error(const nlohmann::json& body) {
 }  // namespace
 
 Result<QmpMessage> parse_qmp_message(std::string_view line) {
-  nlohmann::json json = COCOON_TRY(parse_untrusted_json(line), "read a message");
+  nlohmann::json json = COCOON_TRY(model::parse_untrusted_json(line), "read a message");
   if (!json.is_object()) return fail(ErrorKind::kCorrupt, "a line that is no JSON object");
   model::Fields fields(json, "message");
   if (json.contains("QMP")) {

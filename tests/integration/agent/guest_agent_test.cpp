@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The guest's agent as it is installed, on this host: the program runs as `cocoon-guest agent` with
 // one end of a socket pair, and the test speaks the original's protocol to it, line by line.
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -93,6 +95,32 @@ TEST(GuestAgent, EchoesStandardInputUntilItIsClosed) {
   EXPECT_EQ(guest.peer.line(), R"({"type":"stdout","data":"aGVsbG8="})");
   guest.peer.send("{\"type\":\"stdin_close\"}\n");
   EXPECT_EQ(guest.peer.line(), R"({"type":"exit"})");
+}
+
+// The program takes none of its input, so no more is read from the host.
+TEST(GuestAgent, NoticesThatTheHostHasGoneWhileInputWaits) {
+  Guest guest("--stream");
+  guest.peer.send("{\"type\":\"exec\",\"argv\":[\"sleep\",\"1000\"]}\n");
+  const std::string started = guest.peer.line();
+  const pid_t program = std::stoi(started.substr(pid_line(started).size()));
+  fcntl(guest.peer.fd(), F_SETFL, O_NONBLOCK);
+  agent_wire::Frame frame;
+  frame.type = agent_wire::type::kStdin;
+  frame.data = std::string(30'000, 'x');
+  const std::string line = agent_wire::render_frame(frame);
+  // Until nothing has been taken for a while.
+  std::string_view rest;
+  for (int idle = 0; idle < 50;) {
+    if (rest.empty()) rest = line;
+    const ssize_t put = ::send(guest.peer.fd(), rest.data(), rest.size(), MSG_NOSIGNAL);
+    if (put > 0) rest.remove_prefix(static_cast<std::size_t>(put));
+    idle = put > 0 ? 0 : idle + 1;
+    if (put <= 0) std::this_thread::sleep_for(Milliseconds(10));
+  }
+  EXPECT_EQ(kill(program, 0), 0);
+  ASSERT_EQ(::shutdown(guest.peer.fd(), SHUT_WR), 0);
+  EXPECT_TRUE(is_gone(program));
+  EXPECT_EQ(guest.wait(), 0);
 }
 
 TEST(GuestAgent, TellsDeathBySignal) {

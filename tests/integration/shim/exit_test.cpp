@@ -120,6 +120,29 @@ TEST_F(ExitTest, HaltedGuestsVmmStaysWhereItEndsByItself) {
   EXPECT_EQ(exit_record(milliseconds(7500)), "");
 }
 
+TEST_F(ExitTest, GuestThatPanicsAtEveryBootIsEnded) {
+  const std::string panic =
+      "say:[    1.597577] Kernel panic - not syncing: VFS: no \x1b root\r\n"
+      "[    1.597600] Call Trace:";
+  launch({panic, "sleep:150", panic, "sleep:150", panic, "sleep:150", panic, "sleep:150", panic,
+          "idle"});
+  const json record = json::parse(exit_record(), nullptr, false);
+  ASSERT_FALSE(record.is_discarded());
+  EXPECT_EQ(record.at("reason"), "guest kernel panics at every boot: VFS: no ? root");
+  EXPECT_EQ(record.at("wait_status"), SIGKILL);
+}
+
+TEST_F(ExitTest, GuestThatGetsFurtherBetweenPanicsIsLeftAlone) {
+  const std::string panic = "say:[    9.500000] Kernel panic - not syncing: sysrq triggered crash";
+  std::vector<std::string> steps;
+  for (int i = 0; i < 4; ++i) steps.insert(steps.end(), {panic, "sleep:150"});
+  steps.emplace_back("say:login:");
+  for (int i = 0; i < 4; ++i) steps.insert(steps.end(), {panic, "sleep:150"});
+  steps.emplace_back("idle");
+  launch(steps);
+  EXPECT_EQ(exit_record(milliseconds(2500)), "");
+}
+
 TEST_F(ExitTest, ConsoleIsReadToItsEnd) {
   // Far more than the terminal's buffers hold, and nothing between the last byte and the end.
   const json record = run_to_end({"flood:20000", marker("5"), "exit:0"});

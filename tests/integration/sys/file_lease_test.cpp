@@ -30,16 +30,16 @@ class FileLease : public testing::Test {
 TEST_F(FileLease, IsGivenWhenNobodyWrites) {
   auto free = wait_no_writer(reader_.get(), deadline_in(Milliseconds(100)));
   ASSERT_TRUE(free) << free.error().to_string();
-  EXPECT_TRUE(*free);
+  EXPECT_EQ(*free, Writers::kNone);
   EXPECT_TRUE(open_file(file(), O_WRONLY)) << "and it is given back";
 }
 
 TEST_F(FileLease, IsRefusedWhileSomebodyCanWrite) {
   auto writer = open_file(file(), O_WRONLY);
   ASSERT_TRUE(writer);
-  EXPECT_FALSE(*wait_no_writer(reader_.get(), deadline_in(Milliseconds(50))));
+  EXPECT_EQ(*wait_no_writer(reader_.get(), deadline_in(Milliseconds(50))), Writers::kSome);
   writer->reset();
-  EXPECT_TRUE(*wait_no_writer(reader_.get(), deadline_in(Milliseconds(1000))));
+  EXPECT_EQ(*wait_no_writer(reader_.get(), deadline_in(Milliseconds(1000))), Writers::kNone);
 }
 
 TEST_F(FileLease, SeesAMappingWithoutADescriptor) {
@@ -48,9 +48,9 @@ TEST_F(FileLease, SeesAMappingWithoutADescriptor) {
   void* mapped = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, writer->get(), 0);
   ASSERT_NE(mapped, MAP_FAILED);
   writer->reset();
-  EXPECT_FALSE(*wait_no_writer(reader_.get(), deadline_in(Milliseconds(50))));
+  EXPECT_EQ(*wait_no_writer(reader_.get(), deadline_in(Milliseconds(50))), Writers::kSome);
   munmap(mapped, 4096);
-  EXPECT_TRUE(*wait_no_writer(reader_.get(), deadline_in(Milliseconds(1000))));
+  EXPECT_EQ(*wait_no_writer(reader_.get(), deadline_in(Milliseconds(1000))), Writers::kNone);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 #include "sys/spawn.h"
 
 #include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
@@ -78,6 +80,50 @@ TEST(Spawn, DropsRightsBeforeExec) {
   auto output = run_program(spec, Milliseconds(10'000));
   ASSERT_TRUE(output) << output.error().to_string();
   EXPECT_EQ(*output, "65534\n65534\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\n");
+}
+
+TEST(Spawn, RunsNothingBeforeItIsWrittenDown) {
+  Pipe out = std::move(*make_pipe());
+  SpawnSpec spec = shell("echo ran");
+  spec.fds = {{out.write_end.get(), 1}};
+  pid_t known = 0;
+  spec.before_exec = [&](pid_t pid) -> Result<void> {
+    known = pid;
+    EXPECT_FALSE(*wait_readable(out.read_end.get(), 200));
+    EXPECT_TRUE(process_start_time(pid));
+    return {};
+  };
+  auto child = spawn(spec);
+  ASSERT_TRUE(child);
+  EXPECT_EQ(child->pid(), known);
+  EXPECT_TRUE(*wait_readable(out.read_end.get(), 10'000));
+  EXPECT_EQ(child->wait(deadline_in(Milliseconds(10'000))), 0);
+}
+
+TEST(Spawn, RunsNothingThatCouldNotBeWrittenDown) {
+  Pipe out = std::move(*make_pipe());
+  SpawnSpec spec = shell("echo ran");
+  spec.fds = {{out.write_end.get(), 1}};
+  spec.die_with_parent = false;
+  spec.before_exec = [](pid_t) -> Result<void> { return fail(ErrorKind::kSystem, "no room"); };
+  auto child = spawn(spec);
+  ASSERT_FALSE(child);
+  EXPECT_EQ(child.error().cause, "no room");
+  // Nor when whoever was to write it down is killed.
+  pid_t parent = fork();
+  if (parent == 0) {
+    spec.before_exec = [](pid_t) -> Result<void> { _exit(0); };
+    ignore(spawn(spec), "it does not return");
+    _exit(1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(parent, &status, 0), parent);
+  EXPECT_EQ(status, 0);
+  out.write_end.reset();
+  // The end of the pipe, and nothing before it: the child has gone as well.
+  ASSERT_TRUE(*wait_readable(out.read_end.get(), 10'000));
+  char byte = 0;
+  EXPECT_EQ(read(out.read_end.get(), &byte, 1), 0);
 }
 
 TEST(Process, IsKnownByPidAndStartTime) {

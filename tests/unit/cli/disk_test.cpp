@@ -32,21 +32,27 @@ TEST(DiskTable, SaysWhatIsWhere) {
 }
 
 TEST(MountHint, TellsWhatTheGuestDoesAndWhatTheUserHasTo) {
-  model::Vm vm;
-  vm.boot.boot_kit = true;
-  model::Disk disk = view("db", model::DiskRole::kData).disk;
-  disk.mount_point = "/srv/db";
-  EXPECT_EQ(mount_hint(vm, disk, false), "The guest mounts it at /srv/db when it starts.");
-  std::string hot = mount_hint(vm, disk, true);
+  engine::AttachedDisk done;
+  done.vm.boot.boot_kit = true;
+  done.disk = view("db", model::DiskRole::kData).disk;
+  done.disk.mount_point = "/srv/db";
+  EXPECT_EQ(mount_hint(done), "The guest mounts it at /srv/db when it starts.");
+  done.hot = true;
+  std::string hot = mount_hint(done);
   EXPECT_NE(hot.find("grep -qx db $d/serial"), std::string::npos) << hot;
   EXPECT_NE(hot.find("mount /dev/${d##*/} /srv/db"), std::string::npos) << hot;
   EXPECT_NE(hot.find("from the next start on the guest does"), std::string::npos) << hot;
-  vm.boot.boot_kit = false;
-  EXPECT_EQ(mount_hint(vm, disk, true).find("next start"), std::string::npos);
-  EXPECT_EQ(mount_hint(vm, disk, false),
-            "The guest finds it by its serial, \"db\", when it starts.");
-  disk.mount_point.clear();
-  EXPECT_EQ(mount_hint(vm, disk, true), "In the guest it is the disk with the serial \"db\".");
+  done.mounted = true;
+  EXPECT_EQ(mount_hint(done), "The guest has mounted it at /srv/db.");
+  done.vm.boot.boot_kit = false;
+  EXPECT_EQ(mount_hint(done), "The guest has mounted it at /srv/db, until it restarts.");
+  done.mounted = false;
+  EXPECT_EQ(mount_hint(done).find("next start"), std::string::npos);
+  done.hot = false;
+  EXPECT_EQ(mount_hint(done), "The guest finds it by its serial, \"db\", when it starts.");
+  done.hot = true;
+  done.disk.mount_point.clear();
+  EXPECT_EQ(mount_hint(done), "In the guest it is the disk with the serial \"db\".");
 }
 
 TEST(DiskCommands, SayWhatBecomesOfTheData) {

@@ -126,6 +126,27 @@ TEST(Vm, ValidateChecksLimits) {
   EXPECT_TRUE(refused([](Vm& vm) { vm.disks[0].read_only = true; }));
 }
 
+// The fstab of a cloud image cannot name what a guest of the boot kit can.
+TEST(Vm, ValidateKnowsWhatACloudImageCanMount) {
+  for (const char* point : {"/srv/a b", "/srv/a\\040b"}) {
+    Vm vm = sample();
+    Disk disk;
+    disk.path = "data-db.raw";
+    disk.serial = "db";
+    disk.fstype = "ext4";
+    disk.mount_point = point;
+    vm.disks.push_back(disk);
+    EXPECT_TRUE(validate(vm)) << point;
+    vm.config.image_type = "cloudimg";
+    auto refused = validate(vm);
+    ASSERT_FALSE(refused) << point;
+    EXPECT_EQ(refused.error().kind, ErrorKind::kInvalid);
+    EXPECT_NE(refused.error().to_string().find("without blanks"), std::string::npos);
+    vm.disks.back().mount_point = "/srv/a-b";
+    EXPECT_TRUE(validate(vm));
+  }
+}
+
 TEST(VmName, FollowsTheRule) {
   for (const char* good : {"a", "web-1", "A.b_c", "0"}) EXPECT_TRUE(check_vm_name(good)) << good;
   for (const char* bad : {"", "-a", ".a", "a b", "a/b", "ä"})

@@ -25,6 +25,17 @@ TEST(ReadResult, TakesTheFirstIpv4Address) {
   EXPECT_EQ(result->dns, (std::vector<std::string>{"10.88.0.1", "fd00::1"}));
 }
 
+TEST(ParseResult, RefusesDeepNestingBeforeItCostsAnything) {
+  const std::string deep(200'000, '[');
+  auto result = parse_result("{\"cniVersion\":\"1.0.0\",\"ips\":" + deep, "1.0.0");
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().kind, ErrorKind::kCorrupt);
+  const std::string closed = deep + std::string(200'000, ']');
+  EXPECT_FALSE(parse_result("{\"ips\":" + closed + "}", "1.0.0"));
+  EXPECT_EQ(describe_failure("{\"msg\":\"x\",\"y\":" + closed + "}", "no", "status").substr(0, 10),
+            "status: no");
+}
+
 TEST(ReadResult, OldVersionsHaveOneAddressOfAFamily) {
   auto result = read(R"({"cniVersion":"0.2.0","ip4":{"ip":"10.1.0.5/24","gateway":"10.1.0.1"}})");
   ASSERT_TRUE(result);
@@ -51,13 +62,6 @@ TEST(ReadResult, Ipv6AloneIsRefused) {
   auto result = read(R"({"cniVersion":"1.0.0","ips":[{"address":"fd00::2/64"}]})");
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().kind, ErrorKind::kUnsupported);
-}
-
-TEST(ReadResult, TakesTheMtuOfTheInside) {
-  auto result = read(R"({"cniVersion":"1.1.0","interfaces":[{"name":"cni0","mtu":1500},
-    {"name":"eth0","sandbox":"/run/netns/x","mtu":9000}]})");
-  ASSERT_TRUE(result);
-  EXPECT_EQ(result->mtu, 9000);
 }
 
 TEST(ReadResult, RefusesGarbage) {

@@ -108,6 +108,22 @@ TEST(MarkerTest, DoubtsTheWordButNotTheCode) {
   EXPECT_FALSE(marker.may_have_halted());
 }
 
+TEST(MarkerTest, CountsPanicsUntilSomethingElseSpeaks) {
+  Marker marker("ab");
+  marker.feed("[    1.0] Kernel panic - not syncing: VFS: no root\r\n[    1.0] Call Trace:\r\n");
+  EXPECT_EQ(marker.panics(), 1U);
+  EXPECT_EQ(marker.panic(), "VFS: no root");
+  marker.feed("\r\n[    1.1][    T1] Kernel panic - not syncing: Attempted to kill init!\n");
+  EXPECT_EQ(marker.panics(), 2U);
+  EXPECT_EQ(marker.panic(), "Attempted to kill init!");
+  marker.feed("[    1.2] ---[ end Kernel panic - not syncing: Attempted to kill init! ]---\n");
+  EXPECT_EQ(marker.panics(), 2U);
+  marker.feed("hello\n");
+  EXPECT_EQ(marker.panics(), 0U);
+  marker.feed("Kernel panic - not syncing: said somebody\n");
+  EXPECT_EQ(marker.panics(), 0U);
+}
+
 TEST(MarkerTest, RandomChunksGiveTheSameAnswer) {
   std::mt19937 random(3);  // NOLINT(cert-msc51-cpp): the same bytes in every run
   for (int round = 0; round < 300; ++round) {

@@ -258,7 +258,8 @@ TEST(FirecrackerVersion, DecidesWhatItCanDo) {
   EXPECT_TRUE(able->needs_kvm);
   EXPECT_TRUE(able->ends_by_reboot);
   EXPECT_FALSE(able->uefi || able->qcow2 || able->windows || able->disk_serials);
-  EXPECT_FALSE(able->per_disk_direct_io || able->reboot_in_place || able->hotplug);
+  EXPECT_FALSE(able->per_disk_direct_io || able->queue_sizes || able->reboot_in_place ||
+               able->hotplug);
   EXPECT_EQ(able->max_disks, 14);
   EXPECT_EQ(able->max_cpus, 32);
   EXPECT_EQ(able->graceful_stop, GracefulStop::kCtrlAltDel);

@@ -4,7 +4,6 @@
 #include "cli/json_output.h"
 #include "cli/vm/disk/disk.h"
 #include "cli/vm/references.h"
-#include "engine/vm_disk_attach.h"
 
 namespace cocoon::cli {
 namespace {
@@ -14,7 +13,7 @@ Result<int> run(App& app, const std::string& format, const Arguments& arguments)
   auto spec = COCOON_TRY(model::parse_data_disk(text), "{}", text);
   FoundVm found = COCOON_TRY(find_vm(app, arguments.names[0]));
   auto done = COCOON_TRY(engine::attach_disk(*found.ports, found.vm.id, spec));
-  app.output().remark(mount_hint(done.vm, done.disk, done.hot));
+  app.output().remark(mount_hint(done));
   if (!wants_json(format)) {
     app.output().line(done.disk.serial);
     return 0;
@@ -31,9 +30,14 @@ Result<int> run(App& app, const std::string& format, const Arguments& arguments)
 
 }  // namespace
 
-std::string mount_hint(const model::Vm& vm, const model::Disk& disk, bool hot) {
-  bool mounts_itself = vm.boot.boot_kit && !disk.mount_point.empty();
-  if (!hot) {
+std::string mount_hint(const engine::AttachedDisk& done) {
+  const model::Disk& disk = done.disk;
+  bool mounts_itself = done.vm.boot.boot_kit && !disk.mount_point.empty();
+  if (done.mounted) {
+    return fmt::format("The guest has mounted it at {}{}.", disk.mount_point,
+                       mounts_itself ? "" : ", until it restarts");
+  }
+  if (!done.hot) {
     if (mounts_itself) {
       return fmt::format("The guest mounts it at {} when it starts.", disk.mount_point);
     }

@@ -49,9 +49,8 @@ Command vm_disk_detach_command() {
   command.usage = "VM NAME";
   command.summary = "Take a data disk away from a VM, running or not";
   command.details =
-      "Unmount it in a running guest first: a mounted disk is taken away all the same, and what "
-      "the\n"
-      "guest had not written yet is lost.";
+      "A running guest is asked to unmount it first, and keeps it while it is in use. Without an\n"
+      "agent it is taken away all the same, and what the guest had not written yet is lost.";
   command.flags = {{.name = "delete", .target = &flags->remove, .help = "delete the disk's data"},
                    {.name = "keep",
                     .target = &flags->keep,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/command.h"
+#include "engine/vm_disk_attach.h"
 #include "engine/vm_disk_list.h"
 
 namespace cocoon::cli {
@@ -18,8 +19,8 @@ Command vm_disk_resize_command();
 // NAME SIZE USED FSTYPE MOUNT ROLE ATTACHED. Pure.
 std::string disk_table(const std::vector<engine::DiskView>& disks);
 
-// How to mount a disk that was attached to a running guest, or why it is mounted by itself later;
-// one line. Pure.
-std::string mount_hint(const model::Vm& vm, const model::Disk& disk, bool hot);
+// Where a disk that was attached to a running guest is mounted, or how to mount it, or why it is
+// mounted by itself later; one line. Pure.
+std::string mount_hint(const engine::AttachedDisk& done);
 
 }  // namespace cocoon::cli

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "vmm/untrusted_json.h"
+#include "model/untrusted_json.h"
 
-namespace cocoon::vmm {
+namespace cocoon::model {
 namespace {
 
 constexpr int kMaxDepth = 32;
@@ -34,4 +34,4 @@ Result<nlohmann::json> parse_untrusted_json(std::string_view text) {
   return json;
 }
 
-}  // namespace cocoon::vmm
+}  // namespace cocoon::model

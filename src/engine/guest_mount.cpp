@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/guest_mount.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "engine/vm_reseed.h"
+
+namespace cocoon::engine {
+namespace {
+
+// Short: a guest that has no agent does not say so.
+constexpr Milliseconds kConnectLimit{2'000};
+
+Result<bool> ask(Ports& ports, const model::Vm& vm, const model::Disk& disk, bool unmount) {
+  if (vm.state != model::VmState::kRunning || disk.mount_point.empty()) return false;
+  auto place = std::find_if(vm.disks.begin(), vm.disks.end(),
+                            [&disk](const model::Disk& one) { return one.path == disk.path; });
+  agent_wire::IdentityMount mount;
+  mount.serial = disk.serial;
+  mount.index = place - vm.disks.begin();
+  mount.fstype = disk.fstype;
+  mount.path = disk.mount_point;
+  mount.unmount = unmount;
+  agent_wire::Identity identity;
+  identity.mounts.push_back(std::move(mount));
+  auto report = apply_identity(ports, vm, identity, kConnectLimit);
+  if (!report && report.error().kind == ErrorKind::kInterrupted) {
+    return pass(std::move(report).error());
+  }
+  if (!report) return false;
+  if (report->failed.empty()) return true;
+  return fail(ErrorKind::kVmm, "the guest says: {}", escape_controls(report->failed.front()));
+}
+
+}  // namespace
+
+Result<bool> mount_in_guest(Ports& ports, const model::Vm& vm, const model::Disk& disk) {
+  return ask(ports, vm, disk, false);
+}
+
+Result<bool> unmount_in_guest(Ports& ports, const model::Vm& vm, const model::Disk& disk) {
+  return ask(ports, vm, disk, true);
+}
+
+}  // namespace cocoon::engine
