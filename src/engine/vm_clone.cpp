@@ -79,6 +79,8 @@ Result<model::Vm> plan_vm(Ports& ports, const CloneRequest& request, const vmm::
   vm.state = model::VmState::kCreating;
   vm.config.name = request.name;
   vm.config.no_direct_io |= request.no_direct_io;
+  COCOON_TRY(set_size(request, vm.config));
+  COCOON_TRY(backend.replan_size(vm));  // it will be asked for at the next boot
   vm.config.storage = COCOON_TRY(grown("--storage", request.storage, snapshot.vm.config.storage));
   if (request.memory_backing) vm.memory_backing = *request.memory_backing;
   vm.hibernation.clear();
