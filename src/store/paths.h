@@ -25,6 +25,7 @@ class Paths {
   fs::path kernels() const { return root_ / "kernels"; }
   fs::path kernel(std::string_view id) const { return kernels() / id; }
   fs::path temp() const { return root_ / "tmp"; }
+  fs::path downloads() const { return root_ / "downloads"; }
   fs::path lock(std::string_view kind, std::string_view id) const {
     return root_ / "locks" / kind / id;
   }
