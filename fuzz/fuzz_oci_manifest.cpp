@@ -29,6 +29,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::string_view text(reinterpret_cast<const char*>(data), size);
   if (auto document = parse_oci_document(text)) {
     for (const Descriptor& manifest : document->manifests) check_descriptor(manifest);
+    if (auto chosen = choose_manifest(document->manifests, {"linux", "amd64"})) {
+      check_descriptor(*chosen);
+    }
     if (document->manifest) {
       check_descriptor(document->manifest->config);
       for (const Descriptor& layer : document->manifest->layers) check_descriptor(layer);

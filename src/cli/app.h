@@ -24,6 +24,8 @@ class App {
   const Program& program() const { return program_; }
   const model::Config& config() const { return settings_.config; }
   Output& output() { return output_; }
+  // The global flags of the command line, for a program of ours that does part of the work.
+  const std::vector<std::string>& given_flags() const { return settings_.given_flags; }
 
   // The engine's ports; the store is made when there is none yet. The pointer is never null.
   Result<engine::Ports*> ports();

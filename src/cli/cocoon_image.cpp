@@ -32,6 +32,16 @@ Result<int> exec_cocoon_image(const std::vector<std::string>& arguments) {
   return fail_errno(fmt::format("start {}", program));
 }
 
+Result<sys::SpawnSpec> cocoon_image_spec(std::vector<std::string> arguments) {
+  std::string dir = COCOON_TRY(sys::libexec_dir(), "find {}", kHelper);
+  sys::SpawnSpec spec;
+  spec.program = fmt::format("{}/{}", dir, kHelper);
+  spec.args = std::move(arguments);
+  for (char** entry = environ; *entry != nullptr; ++entry) spec.env.emplace_back(*entry);
+  spec.env.push_back(fmt::format("{}={}", kBuildVariable, build_info().id));
+  return spec;
+}
+
 Result<void> check_caller_build() {
   const char* caller = std::getenv(kBuildVariable);
   if (caller == nullptr) {

@@ -10,6 +10,7 @@ namespace cocoon::cli {
 
 // Bodies that only cocoon-image has.
 struct HelperBodies {
+  ImagePullBody image_pull;
   ImageImportBody image_import;
   KernelImportBody kernel_import;
 };

@@ -3,13 +3,15 @@
 
 #include "cli/commands.h"
 #include "cli/image/import_body.h"
+#include "cli/image/pull_body.h"
 #include "cli/kernel/import_body.h"
 
 namespace cocoon::cli {
 
 Program image_program() {
-  Program program =
-      cocoon_program({.image_import = run_image_import, .kernel_import = run_kernel_import});
+  Program program = cocoon_program({.image_pull = run_image_pull,
+                                    .image_import = run_image_import,
+                                    .kernel_import = run_kernel_import});
   program.is_helper = true;
   return program;
 }

@@ -295,6 +295,8 @@ Result<GcReport> collect_garbage(Ports& ports, bool dry_run) {
   COCOON_TRY(sys::check_cancelled());
   add(gc, "temp",
       COCOON_TRY(image::collect_temp(ports.paths, dry_run), "collect work directories"));
+  add(gc, "download",
+      COCOON_TRY(image::collect_downloads(ports.paths, dry_run), "collect downloads"));
   add(gc, "kernel",
       COCOON_TRY(image::collect_kernels(ports.db, ports.paths, dry_run), "collect kernels"));
   add(gc, "blob",

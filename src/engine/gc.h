@@ -12,7 +12,8 @@
 namespace cocoon::engine {
 
 struct GcItem {
-  std::string kind;  // vm, directory, uid, memory, process, blob, kernel, temp, lock, exit-record
+  std::string
+      kind;  // vm, directory, uid, memory, process, blob, kernel, download, temp, lock, exit-record
   std::string name;
   std::int64_t bytes = 0;
 };

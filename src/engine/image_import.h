@@ -6,9 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/ports.h"
-#include "image/acquire/convert.h"
-#include "model/image.h"
+#include "engine/image_commit.h"
 
 namespace cocoon::engine {
 
@@ -18,17 +16,11 @@ struct ImageImportRequest {
   int standard_input = 0;
 };
 
-struct ImageImportReport {
-  model::Image image;
-  bool changed = true;        // false: the very same image was there already
-  std::size_t new_blobs = 0;  // made by this import; the others were shared
-};
-
 // Imports an image under a name; an image of the same canonical name is replaced, unless it is the
 // same content: then nothing changes. After a failure or a cancellation nothing is left behind.
 // kInvalid: name, or input that is no image; kCorrupt: damaged or hostile input; kUnsupported: a
 // platform or kind of image that cannot run here, or a host that lacks what importing takes.
-Result<ImageImportReport> import_image(Ports& ports, const ImageImportRequest& request,
-                                       const image::ProgressSink& progress);
+Result<ImageReport> import_image(Ports& ports, const ImageImportRequest& request,
+                                 const image::ProgressSink& progress);
 
 }  // namespace cocoon::engine

@@ -12,4 +12,13 @@ Result<model::Image> inspect_image(Ports& ports, std::string_view reference) {
   return image::find_image(ports.db, reference);
 }
 
+Result<ImageUse> image_use(Ports& ports, const model::Image& image) {
+  ImageUse use;
+  auto sizes = COCOON_TRY(store::image_sizes(ports.db, image.name));
+  use.shared_size = sizes.shared;
+  use.unique_size = sizes.unique;
+  use.used_by = COCOON_TRY(store::vms_using_image(ports.db, image.name));
+  return use;
+}
+
 }  // namespace cocoon::engine

@@ -2,6 +2,7 @@
 // `image list` and `image inspect`.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -15,5 +16,13 @@ Result<std::vector<model::Image>> list_images(Ports& ports);
 
 // The image that a reference names. kNotFound, kConflict (ambiguous).
 Result<model::Image> inspect_image(Ports& ports, std::string_view reference);
+
+// What an image costs, and who needs it.
+struct ImageUse {
+  std::int64_t shared_size = 0;      // bytes of files that other images have, too
+  std::int64_t unique_size = 0;      // of the others
+  std::vector<std::string> used_by;  // VMs that rest on one of its files, sorted
+};
+Result<ImageUse> image_use(Ports& ports, const model::Image& image);
 
 }  // namespace cocoon::engine

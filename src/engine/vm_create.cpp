@@ -2,6 +2,7 @@
 #include "engine/vm_create.h"
 
 #include <sched.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
 
@@ -152,12 +153,24 @@ Result<void> make_files(Ports& ports, const CreateRequest& request, const model:
   return make_seed(ports, vm, request);
 }
 
+// An image for another machine may be pulled with --platform; no VMM of this host runs it.
+Result<void> check_architecture(const model::Image& image) {
+  utsname names{};
+  uname(&names);
+  std::string_view machine = names.machine;
+  std::string_view host = machine == "x86_64" ? "amd64" : machine == "aarch64" ? "arm64" : machine;
+  if (image.architecture.empty() || image.architecture == host) return {};
+  return fail(ErrorKind::kUnsupported, "image \"{}\" is made for linux/{}, this host is linux/{}",
+              image.name, image.architecture, host);
+}
+
 }  // namespace
 
 Result<Planned> plan_create(Ports& ports, const CreateRequest& request) {
   COCOON_TRY(check_values(request));
   Planned planned;
   auto source = COCOON_TRY(image::boot_source(ports.db, ports.paths, request.image));
+  COCOON_TRY(check_architecture(source.image));
   COCOON_TRY(check_guest(request, source.image));
   vmm::BackendNeeds needs{source.image.type == model::kCloudImage, request.windows};
   std::string backend_name = COCOON_TRY(vmm::select_backend(

@@ -33,6 +33,13 @@ struct Config {
   // Limits against archive bombs (spec 02 §13.4).
   std::int64_t max_layer_bytes = std::int64_t{64} << 30;
   std::int64_t max_layer_entries = 5'000'000;
+  // Registries and web servers.
+  int pull_conns = 4;                                        // connections of one pull at a time
+  int pull_timeout_seconds = 60;                             // without a byte from a server
+  std::int64_t max_download_bytes = std::int64_t{20} << 30;  // of a cloud image (spec 02 §6)
+  std::string ca_file;              // PEM certificates that servers are checked against
+  std::string insecure_registries;  // comma separated HOST, HOST:PORT, *.DOMAIN
+  std::string registry_mirrors;     // comma separated REGISTRY=MIRROR[/PREFIX], tried in order
 };
 
 }  // namespace cocoon::model

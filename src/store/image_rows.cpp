@@ -78,6 +78,20 @@ Result<bool> delete_image(Db& db, const std::string& name) {
   return db.changes() > 0;
 }
 
+Result<ImageSizes> image_sizes(Db& db, const std::string& name) {
+  Statement query =
+      COCOON_TRY(db.prepare("SELECT blobs.size, EXISTS (SELECT 1 FROM image_blobs AS other "
+                            "WHERE other.blob_id = mine.blob_id AND other.image != ?1) "
+                            "FROM image_blobs AS mine JOIN blobs ON blobs.id = mine.blob_id "
+                            "WHERE mine.image = ?1"));
+  query.bind(1, name);
+  ImageSizes sizes;
+  while (COCOON_TRY(query.step())) {
+    (query.number(1) != 0 ? sizes.shared : sizes.unique) += query.number(0);
+  }
+  return sizes;
+}
+
 Result<std::vector<std::string>> vms_using_image(Db& db, const std::string& name) {
   Statement query =
       COCOON_TRY(db.prepare("SELECT DISTINCT vms.name FROM vms "

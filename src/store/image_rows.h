@@ -30,6 +30,13 @@ Result<void> put_image(Db& db, const model::Image& image);
 // Drops row and pins; false when there was none.
 Result<bool> delete_image(Db& db, const std::string& name);
 
+// Bytes of the image's blobs, by whether another image has the blob, too.
+struct ImageSizes {
+  std::int64_t shared = 0;
+  std::int64_t unique = 0;
+};
+Result<ImageSizes> image_sizes(Db& db, const std::string& name);
+
 // Names of the VMs that rest on a blob of the image, sorted (spec 02 §17 B18).
 Result<std::vector<std::string>> vms_using_image(Db& db, const std::string& name);
 

@@ -68,11 +68,12 @@ void add_environment(const Environment& environment, FoundValues& found) {
   }
 }
 
-void add_flags(const GlobalFlags& flags, FoundValues& found) {
+void add_flags(const GlobalFlags& flags, FoundValues& found, std::vector<std::string>& given) {
   GlobalFlags copy = flags;
   for (const Flag& flag : global_flag_table(copy)) {
     const auto* target = std::get_if<std::optional<std::string>*>(&flag.target);
     if (target == nullptr || !**target) continue;
+    given.push_back(fmt::format("{}={}", flag.display(), ***target));
     // --root-dir is root_dir, --log-level log.level; --config is no key.
     std::string name = flag.name;
     for (char& c : name) c = c == '-' ? '_' : c;
@@ -129,7 +130,7 @@ Result<Settings> load_settings(const GlobalFlags& flags, const Environment& envi
     COCOON_TRY(add_file(*file, found, settings.warnings));
   }
   add_environment(environment, found);
-  add_flags(flags, found);
+  add_flags(flags, found, settings.given_flags);
   // Only the value that counts is checked: a flag helps against a mistake in the file.
   for (const auto& [key, value] : found) {
     COCOON_TRY(key->set(settings, value.text), "config: {}", value.source);

@@ -29,8 +29,9 @@ std::vector<Flag> global_flag_table(GlobalFlags& flags);
 struct Settings {
   model::Config config;
   LogOptions log;
-  int log_max_age_days = 28;          // rotated log files older than this are removed
-  std::vector<std::string> warnings;  // unknown keys: to be logged once the log is set up
+  int log_max_age_days = 28;             // rotated log files older than this are removed
+  std::vector<std::string> warnings;     // unknown keys: to be logged once the log is set up
+  std::vector<std::string> given_flags;  // "--root-dir=DIR", as they were on the command line
 };
 
 // Looks a variable up in the environment.

@@ -15,9 +15,20 @@ struct ImageImportFlags {
 // The body of `image import` lives in cocoon-image; cocoon passes none.
 using ImageImportBody = std::function<Result<int>(App&, const ImageImportFlags&, const Arguments&)>;
 
+struct ImagePullFlags {
+  bool force = false;
+  std::string platform;
+  std::string checksum;
+  std::string progress = "auto";
+  std::string format;
+};
+using ImagePullBody = std::function<Result<int>(App&, const ImagePullFlags&, const Arguments&)>;
+
+Command image_pull_command(const ImagePullBody& body);
 Command image_import_command(const ImageImportBody& body);
 Command image_inspect_command();
 Command image_list_command();
+Command image_prune_command();
 Command image_rm_command();
 
 }  // namespace cocoon::cli

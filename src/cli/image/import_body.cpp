@@ -12,7 +12,7 @@
 namespace cocoon::cli {
 namespace {
 
-std::string remark_of(const engine::ImageImportReport& report) {
+std::string remark_of(const engine::ImageReport& report) {
   const model::Image& image = report.image;
   if (!report.changed) return fmt::format("image {} is up to date", image.name);
   if (image.type == model::kCloudImage) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/app.h"
 #include "cli/image/image.h"
+#include "cli/image/image_json.h"
 #include "cli/json_output.h"
 #include "engine/image_list.h"
 #include "model/wording.h"
@@ -14,7 +15,7 @@ Result<int> run(App& app, const std::string& reference) {
     return fail(ErrorKind::kNotFound, "{}: {}", model::kImageNotFound, reference);
   }
   model::Image image = COCOON_TRY(engine::inspect_image(*ports, reference));
-  app.output().print(render_json(model::to_public_json(image)));
+  app.output().print(render_json(COCOON_TRY(image_json(*ports, image))));
   return 0;
 }
 

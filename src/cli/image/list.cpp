@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/app.h"
 #include "cli/image/image.h"
+#include "cli/image/image_json.h"
 #include "cli/image/image_table.h"
 #include "cli/json_output.h"
 #include "engine/image_list.h"
@@ -17,7 +18,7 @@ Result<int> run(App& app, const std::string& format) {
     return 0;
   }
   nlohmann::json list = nlohmann::json::array();
-  for (const model::Image& image : images) list.push_back(model::to_public_json(image));
+  for (const model::Image& image : images) list.push_back(COCOON_TRY(image_json(*ports, image)));
   app.output().print(render_json(list));
   return 0;
 }

@@ -5,6 +5,7 @@
 #include "cli/app.h"
 #include "cli/batch_report.h"
 #include "cli/json_output.h"
+#include "cli/pull_on_demand.h"
 #include "cli/vm/vm.h"
 #include "engine/snapshot_list.h"
 #include "engine/vm_clone.h"
@@ -83,7 +84,11 @@ Result<int> clone_many(App& app, engine::Ports& ports, const CloneFlags& flags,
 Result<int> run(App& app, const CloneFlags& flags, const std::string& reference) {
   engine::CloneRequest request = COCOON_TRY(make_request(flags));
   engine::Ports* ports = COCOON_TRY(app.ports());
-  std::string id = COCOON_TRY(engine::inspect_snapshot(*ports, reference)).id;
+  model::Snapshot snapshot = COCOON_TRY(engine::inspect_snapshot(*ports, reference));
+  const model::VmConfig& saved = snapshot.vm.config;
+  COCOON_TRY(ensure_snapshot_image(app, {saved.image, saved.image_digest, saved.image_type},
+                                   pull_policy(flags.pull, PullPolicy::kNever)));
+  const std::string& id = snapshot.id;
   if (flags.count == 1) return clone_one(app, *ports, flags, request, id);
   return clone_many(app, *ports, flags, request, id);
 }
@@ -143,11 +148,7 @@ std::vector<Flag> other_flags(CloneFlags& flags) {
           {.name = "on-demand",
            .target = &flags.on_demand,
            .help = "short for --restore-mode ondemand"},
-          {.name = "pull",
-           .target = &flags.pull,
-           .help = "understood and not needed: a snapshot keeps the image that it rests on",
-           .value_name = "WHEN",
-           .choices = {"missing", "always", "never"}},
+          pull_flag(&flags.pull, PullPolicy::kNever),
           output_flag(&flags.format)};
 }
 

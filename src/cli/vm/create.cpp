@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/app.h"
 #include "cli/json_output.h"
+#include "cli/pull_on_demand.h"
 #include "cli/vm/create_flags.h"
 #include "cli/vm/vm.h"
 #include "engine/vm_view.h"
@@ -10,12 +11,14 @@ namespace {
 
 struct VmCreate {
   CreateFlags create;
+  OptionalValue pull;
   std::string format;
 };
 
 Result<int> run(App& app, const VmCreate& flags, const Arguments& arguments) {
   engine::CreateRequest request = COCOON_TRY(make_request(flags.create, arguments));
   engine::Ports* ports = COCOON_TRY(app.ports());
+  COCOON_TRY(ensure_image(app, request.image, pull_policy(flags.pull, PullPolicy::kNever)));
   model::Vm vm =
       COCOON_TRY(engine::create_vm(*ports, request), "create a vm from \"{}\"", request.image);
   if (wants_json(flags.format)) {
@@ -38,6 +41,7 @@ Command vm_create_command() {
   command.summary = "Create a VM without starting it";
   command.details = kCreateDetails;
   command.flags = create_flag_table(flags->create);
+  command.flags.push_back(pull_flag(&flags->pull, PullPolicy::kNever));
   command.flags.push_back(output_flag(&flags->format));
   command.min_names = command.max_names = 1;
   command.takes_command = true;

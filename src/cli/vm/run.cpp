@@ -3,6 +3,7 @@
 
 #include "cli/app.h"
 #include "cli/json_output.h"
+#include "cli/pull_on_demand.h"
 #include "cli/vm/create_flags.h"
 #include "cli/vm/session_pump.h"
 #include "cli/vm/vm.h"
@@ -21,6 +22,7 @@ constexpr std::chrono::minutes kBootLimit{5};
 
 struct VmRun {
   CreateFlags create;
+  OptionalValue pull;
   std::string format;
   PumpOptions streams;
   bool remove = false;
@@ -71,8 +73,14 @@ Result<int> run_attached(App& app, const VmRun& flags, const engine::CreateReque
 
 Result<int> run(App& app, const VmRun& flags, const Arguments& arguments) {
   engine::CreateRequest request = COCOON_TRY(make_request(flags.create, arguments));
-  if (!flags.attaches()) return run_detached(app, flags, request);
-  auto code = run_attached(app, flags, request);
+  PullPolicy pull = pull_policy(flags.pull, PullPolicy::kMissing);
+  if (!flags.attaches()) {
+    COCOON_TRY(ensure_image(app, request.image, pull));
+    return run_detached(app, flags, request);
+  }
+  auto fetched = ensure_image(app, request.image, pull);
+  auto code =
+      fetched ? run_attached(app, flags, request) : Result<int>(pass(std::move(fetched).error()));
   if (code || code.error().kind == ErrorKind::kInterrupted) return code;
   if (!app.output().reader_gone()) app.output().error(code.error());
   return kOurFailure;  // the others are the guest program's (design §11)
@@ -107,6 +115,7 @@ Command vm_run_command() {
       "failure of our own, 126 and 127 say that the command did not start.",
       kCreateDetails);
   command.flags = create_flag_table(flags->create);
+  command.flags.push_back(pull_flag(&flags->pull, PullPolicy::kMissing));
   command.flags.push_back(output_flag(&flags->format));
   for (Flag& flag : attach_flags(*flags)) command.flags.push_back(std::move(flag));
   command.min_names = command.max_names = 1;

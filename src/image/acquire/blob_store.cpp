@@ -34,8 +34,8 @@ BlobLock::~BlobLock() {
 
 bool BlobStore::is_whole(const model::Blob& blob) const {
   struct stat info {};
-  return stat((paths_.root() / blob.file).c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
-         info.st_size == blob.size;
+  return !damaged_.contains(blob.id) && stat((paths_.root() / blob.file).c_str(), &info) == 0 &&
+         S_ISREG(info.st_mode) && info.st_size == blob.size;
 }
 
 Result<std::optional<BlobLease>> BlobStore::find(const std::string& id) {
@@ -97,40 +97,69 @@ Result<bool> BlobStore::make(model::Blob blob, const store::fs::path& scratch, c
   auto lock = COCOON_TRY(try_lock(paths_.lock("blob", blob.id), FileLock::Mode::kExclusive),
                          "lock blob {}", blob.id);
   if (!lock) return false;
-  if (!COCOON_TRY(reserve(blob))) return false;
+  auto reserved = COCOON_TRY(reserve(blob));
+  if (!reserved) return false;
   Order order{scratch / blob.id, lock->fd()};
   auto done = maker(order, blob);
-  if (done) done = publish(blob, order.file);
+  if (done) done = publish(blob, order.file, *reserved);
   if (!done) {
     sys::CancelShield shield;
-    abandon(blob);
+    if (reserved->empty()) abandon(blob);
     lock->unlink();
     return pass(std::move(done).error());
   }
   std::lock_guard guard(mutex_);
-  made_.push_back(blob.id);
+  if (reserved->empty()) made_.push_back(blob.id);
   return true;
 }
 
-// The row comes before the first side effect. False when the blob is there by now.
-Result<bool> BlobStore::reserve(model::Blob& blob) {
+Result<int> BlobStore::recheck(const std::string& prefix, std::string_view kind) {
+  std::unique_lock guard(mutex_);
+  auto blobs = COCOON_TRY(store::ready_blobs(db_, prefix));
+  guard.unlock();
+  int damaged = 0;
+  for (const model::Blob& blob : blobs) {
+    if (blob.kind != kind || blob.sha256.empty()) continue;
+    auto lease = COCOON_TRY(find(blob.id));  // gc leaves it alone
+    auto digest = sha256_file(file(blob));
+    if (digest && *digest == blob.sha256) continue;
+    if (!digest && digest.error().saved_errno != ENOENT) return pass(std::move(digest).error());
+    guard.lock();
+    damaged_.insert(blob.id);
+    guard.unlock();
+    ++damaged;
+  }
+  return damaged;
+}
+
+// The row comes before the first side effect. nullopt when the blob is there by now; else the
+// digest that its file must have, empty when it may have any.
+Result<std::optional<std::string>> BlobStore::reserve(model::Blob& blob) {
   std::lock_guard guard(mutex_);
   auto row = COCOON_TRY(store::get_blob(db_, blob.id));
   bool ready = row && row->state == model::BlobState::kReady;
-  if (ready && is_whole(*row)) return false;
+  if (ready && is_whole(*row)) return std::optional<std::string>();
+  // Other bytes under this name would break every VM on it (spec 02 §14): only the same will do,
+  // and the row stays as it is until they are there.
   if (ready && COCOON_TRY(store::blob_in_use(db_, blob.id))) {
-    // Other bytes under this name would break every VM on it (spec 02 §14): say so, change nothing.
-    return fail(ErrorKind::kCorrupt, "{} is damaged and in use: restore it from a backup",
-                (paths_.root() / row->file).native());
+    blob.file = row->file;
+    if (!row->sha256.empty()) return std::optional(row->sha256);
+    return damaged_in_use(blob);
   }
   blob.file = blob_file_name(blob.kind, blob.id);
   blob.created_at = utc_now();
   COCOON_TRY(store::put_pending_blob(db_, blob));
   sys::side_effect("reserve blob");
-  return true;
+  return std::optional<std::string>("");
 }
 
-Result<void> BlobStore::publish(model::Blob& blob, const store::fs::path& file) {
+Failure BlobStore::damaged_in_use(const model::Blob& blob) const {
+  return fail(ErrorKind::kCorrupt, "{} is damaged and in use: restore it from a backup",
+              (paths_.root() / blob.file).native());
+}
+
+Result<void> BlobStore::publish(model::Blob& blob, const store::fs::path& file,
+                                const std::string& must_be) {
   COCOON_TRY(sys::set_owner(file, 0, 0, 0444));
   struct stat info {};
   if (stat(file.c_str(), &info) != 0) return fail_errno(fmt::format("stat {}", file.native()));
@@ -139,11 +168,14 @@ Result<void> BlobStore::publish(model::Blob& blob, const store::fs::path& file) 
   if (blob.kind != "disk") {
     blob.sha256 = COCOON_TRY(sha256_file(file), "publish blob {}", blob.id);
   }
+  if (!must_be.empty() && must_be != blob.sha256) return damaged_in_use(blob);
   COCOON_TRY(sys::sync_file(file));
   COCOON_TRY(sys::rename_path(file, paths_.root() / blob.file));
   COCOON_TRY(sys::sync_dir(paths_.blobs()));
   sys::side_effect("publish blob file");
   std::lock_guard guard(mutex_);
+  damaged_.erase(blob.id);
+  if (!must_be.empty()) return {};  // the row says so already
   COCOON_TRY(store::set_blob_ready(db_, blob));
   sys::side_effect("publish blob row");
   return {};

@@ -6,6 +6,7 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -73,6 +74,11 @@ class BlobStore {
   // exists is used, since blobs that a VM may see never change.
   Result<std::optional<BlobLease>> find_like(const std::string& prefix, std::string_view kind);
 
+  // Reads the ready blobs of this kind whose ID starts so, and compares them with their records.
+  // Damaged ones do not count as being there from now on: ensure() makes them anew, one that is in
+  // use only if the same bytes come out. Returns how many are damaged.
+  Result<int> recheck(const std::string& prefix, std::string_view kind);
+
   // Where a blob lies.
   store::fs::path file(const model::Blob& blob) const { return paths_.root() / blob.file; }
 
@@ -83,15 +89,17 @@ class BlobStore {
 
  private:
   Result<bool> make(model::Blob blob, const store::fs::path& scratch, const Maker& maker);
-  Result<bool> reserve(model::Blob& blob);
-  Result<void> publish(model::Blob& blob, const store::fs::path& file);
+  Result<std::optional<std::string>> reserve(model::Blob& blob);
+  Failure damaged_in_use(const model::Blob& blob) const;
+  Result<void> publish(model::Blob& blob, const store::fs::path& file, const std::string& must_be);
   void abandon(const model::Blob& blob);
   bool is_whole(const model::Blob& blob) const;
 
   store::Db& db_;
   store::Paths paths_;
-  std::mutex mutex_;  // of db_ and made_
+  std::mutex mutex_;  // of db_ and what follows
   std::vector<std::string> made_;
+  std::set<std::string> damaged_;
 };
 
 }  // namespace cocoon::image

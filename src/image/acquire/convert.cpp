@@ -37,6 +37,7 @@ class Converter {
   using Stage = std::function<Result<StagingTree>(const sys::fs::path& dir)>;
 
   Result<void> prepare();
+  Result<void> fetch_missing(const std::vector<LayerInput>& inputs, const std::string& chain);
   Result<void> check_space(const LayerInput& input) const;
   ErofsJob job_for(const BlobStore::Order& order, const sys::fs::path& dir,
                    const std::string& digest, std::int64_t newest) const;
@@ -145,6 +146,26 @@ Result<void> Converter::check_space(const LayerInput& input) const {
                                         human_size(input.least_size)));
 }
 
+// Lets layers come in whose blobs are not there; `chain` when they become one. Claimed first: what
+// another pull has fetched and converted in between would else be fetched again.
+Result<void> Converter::fetch_missing(const std::vector<LayerInput>& inputs,
+                                      const std::string& chain) {
+  for (const LayerInput& input : inputs) {
+    if (input.claim) COCOON_TRY(input.claim(), "{}", input.label);
+  }
+  for (const LayerInput& input : inputs) {
+    if (!input.claim) continue;
+    auto there = COCOON_TRY(chain.empty() ? blobs_.find_like(input.diff_id + "-", "layer")
+                                          : blobs_.find_like(chain + "-m-", "merged"));
+    if (there) {
+      input.release();
+    } else {
+      input.start();
+    }
+  }
+  return {};
+}
+
 Result<BlobLease> Converter::layer(const LayerInput& input) {
   auto there = COCOON_TRY(blobs_.find_like(input.diff_id + "-", "layer"));
   if (there) return std::move(*there);
@@ -160,6 +181,7 @@ Result<BlobLease> Converter::layer(const LayerInput& input) {
 }
 
 Result<std::vector<BlobLease>> Converter::layers(const std::vector<LayerInput>& inputs) {
+  COCOON_TRY(fetch_missing(inputs, ""));
   std::vector<std::optional<BlobLease>> found(inputs.size());
   std::atomic<std::size_t> next{0};
   std::size_t done = 0;
@@ -169,6 +191,7 @@ Result<std::vector<BlobLease>> Converter::layers(const std::vector<LayerInput>& 
       std::size_t index = next.fetch_add(1);
       if (index >= inputs.size()) return;
       auto lease = layer(inputs[index]);
+      if (lease && inputs[index].release) inputs[index].release();
       std::lock_guard guard(mutex_);
       if (!lease) {
         next = inputs.size();  // no new layer; those in work end by themselves
@@ -194,9 +217,13 @@ Result<std::vector<BlobLease>> Converter::layers(const std::vector<LayerInput>& 
 
 Result<std::vector<BlobLease>> Converter::merged(const std::vector<LayerInput>& inputs,
                                                  const std::string& chain) {
+  COCOON_TRY(fetch_missing(inputs, chain));
   auto lease = COCOON_TRY(convert(chain, "m-", "merged", [&](const sys::fs::path& dir) {
     return stage_merged(inputs, dir, settings_.limits);
   }));
+  for (const LayerInput& input : inputs) {
+    if (input.release) input.release();
+  }
   progress_({"merge", inputs.size(), inputs.size(),
              fmt::format("{} layers in one file system: {}", inputs.size(),
                          lease.made ? "converted" : "already there")});

@@ -24,10 +24,12 @@ inline constexpr std::size_t kMostDisks = 8;
 
 // One step of an import, for the user.
 struct Progress {
-  std::string_view phase;  // read, layer, merge, boot, commit
+  std::string_view phase;  // resolve, read, download, layer, merge, convert, commit
   std::size_t done = 0;    // layers
   std::size_t total = 0;
-  std::string text;  // one line
+  std::string text;             // one line
+  std::int64_t bytes_done = 0;  // of a download; it comes often
+  std::int64_t bytes_total = -1;
 };
 // Called from several threads, one at a time.
 using ProgressSink = std::function<void(const Progress&)>;

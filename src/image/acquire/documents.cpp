@@ -60,12 +60,13 @@ Result<std::string> digest_digits_of(const std::string& digest) {
   return fail(ErrorKind::kCorrupt, "digest \"{}\" is malformed", digest);
 }
 
-Result<std::optional<Platform>> parse_platform(const json* in) {
+Result<std::optional<Platform>> read_platform(const json* in) {
   if (in == nullptr) return std::optional<Platform>();
   Platform platform;
   Fields fields(*in, "platform");
   fields.get("os", platform.os);
   fields.get("architecture", platform.architecture);
+  fields.get("variant", platform.variant);
   COCOON_TRY(fields.check());
   return std::optional<Platform>(std::move(platform));
 }
@@ -80,7 +81,7 @@ Result<Descriptor> parse_descriptor(const json& in) {
   COCOON_TRY(fields.check());
   if (out.size < 0) return fail(ErrorKind::kCorrupt, "descriptor: negative size");
   out.digest = COCOON_TRY(digest_digits_of(digest), "descriptor");
-  out.platform = COCOON_TRY(parse_platform(fields.find("platform")));
+  out.platform = COCOON_TRY(read_platform(fields.find("platform")));
   const json* annotations = fields.find("annotations");
   if (annotations == nullptr) return out;
   for (const char* key : {"io.containerd.image.name", "org.opencontainers.image.ref.name"}) {
@@ -246,15 +247,43 @@ Platform host_platform() {
 }
 
 std::string to_text(const Platform& platform) {
-  return fmt::format("{}/{}", platform.os, platform.architecture);
+  std::string text = fmt::format("{}/{}", platform.os, platform.architecture);
+  return platform.variant.empty() ? text : text + "/" + platform.variant;
 }
 
-std::vector<Descriptor> for_platform(const std::vector<Descriptor>& all, const Platform& platform) {
-  std::vector<Descriptor> out;
-  for (const Descriptor& descriptor : all) {
-    if (!descriptor.platform || *descriptor.platform == platform) out.push_back(descriptor);
+Result<Platform> parse_platform(std::string_view text) {
+  auto parts = split(text, '/');
+  bool good = parts.size() == 2 || parts.size() == 3;
+  for (std::string_view part : parts) {
+    good = good && !part.empty() && std::all_of(part.begin(), part.end(), [](char c) {
+             return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
+                    c == '-';
+           });
   }
-  return out;
+  if (!good) {
+    return fail(ErrorKind::kInvalid, "invalid platform \"{}\": wanted os/architecture[/variant]",
+                text);
+  }
+  Platform platform{std::string(parts[0]), std::string(parts[1])};
+  if (platform.architecture == "x86_64") platform.architecture = "amd64";
+  if (platform.architecture == "aarch64") platform.architecture = "arm64";
+  if (parts.size() == 3) platform.variant = parts[2];
+  return platform;
+}
+
+Result<Descriptor> choose_manifest(const std::vector<Descriptor>& manifests,
+                                   const Platform& platform) {
+  std::vector<std::string> others;
+  for (const Descriptor& manifest : manifests) {
+    Platform offered = manifest.platform.value_or(Platform{"linux", "amd64"});
+    bool fits =
+        offered == platform && (platform.variant.empty() || platform.variant == offered.variant);
+    if (fits) return manifest;
+    // Attestations say "unknown/unknown".
+    if (offered.os != "unknown") others.push_back(to_text(offered));
+  }
+  return fail(ErrorKind::kUnsupported, "the image is not made for {}{}{}", to_text(platform),
+              others.empty() ? "" : ", only for ", fmt::join(others, ", "));
 }
 
 }  // namespace cocoon::image

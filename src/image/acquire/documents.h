@@ -22,7 +22,10 @@ inline constexpr std::size_t kMaxManifests = 1024;
 struct Platform {
   std::string os;
   std::string architecture;
-  bool operator==(const Platform&) const = default;
+  std::string variant = {};  // "v8"; of no weight where two platforms are compared
+  bool operator==(const Platform& other) const {
+    return os == other.os && architecture == other.architecture;
+  }
 };
 
 struct Descriptor {
@@ -66,7 +69,13 @@ Result<ImageDocument> parse_image_document(std::string_view text);
 Platform host_platform();
 std::string to_text(const Platform& platform);
 
-// The descriptors among `all` that can run here: of this platform, or of none said.
-std::vector<Descriptor> for_platform(const std::vector<Descriptor>& all, const Platform& platform);
+// "os/architecture[/variant]" as --platform takes it; x86_64 and aarch64 are understood. kInvalid.
+Result<Platform> parse_platform(std::string_view text);
+
+// The first manifest of an index that is for this platform; one that does not say counts as
+// linux/amd64 (spec 02 §5.1), and the variant counts only where `platform` has one. kUnsupported,
+// naming what there is.
+Result<Descriptor> choose_manifest(const std::vector<Descriptor>& manifests,
+                                   const Platform& platform);
 
 }  // namespace cocoon::image

@@ -203,6 +203,7 @@ Result<std::unique_ptr<LayerStream>> LayerStream::open(const LayerInput& layer,
   stream->stored_digest_ = layer.stored;
   stream->stored_size_ = layer.stored_size;
   SourcePtr bytes = COCOON_TRY(layer.open());
+  stream->bytes_ = bytes.get();
   if (!layer.stored.empty()) {
     auto stored = std::make_unique<DigestSource>(
         std::move(bytes), std::numeric_limits<std::int64_t>::max(), layer.label);
@@ -216,8 +217,10 @@ Result<std::unique_ptr<LayerStream>> LayerStream::open(const LayerInput& layer,
 
 Result<void> LayerStream::verify() {
   COCOON_TRY(drain(*plain_));
+  // What follows the compressed stream belongs to the digest, too; a download says at its end
+  // whether it was right.
+  COCOON_TRY(drain(stored_ != nullptr ? *stored_ : *bytes_));
   if (stored_ != nullptr) {
-    COCOON_TRY(drain(*stored_));  // what follows the compressed stream belongs to the digest, too
     if (stored_->count() != stored_size_ || stored_->digest() != stored_digest_) {
       return fail(ErrorKind::kCorrupt, "its bytes are not those of sha256:{}", stored_digest_);
     }

@@ -28,6 +28,11 @@ struct LayerInput {
   std::int64_t least_size = 0;  // uncompressed, as far as the input tells without reading it
   std::string label;            // for messages: "layer 2 of 5 (sha256:0123456789ab)"
   std::function<Result<SourcePtr>()> open;  // the bytes as they stand there
+  // Of layers that come from elsewhere; empty for those that are here. What is claimed stays, once
+  // it is here, until it is released; start() fetches it ahead of open().
+  std::function<Result<void>()> claim;
+  std::function<void()> start;
+  std::function<void()> release;
 };
 
 // Either layers or a disk.
@@ -67,7 +72,8 @@ class LayerStream : public ByteSource {
   std::string diff_id_;
   std::string stored_digest_;
   std::int64_t stored_size_ = -1;
-  DigestSource* stored_ = nullptr;  // owned by plain_, below the decompressor
+  ByteSource* bytes_ = nullptr;     // as they stand there; owned by plain_, below the rest
+  DigestSource* stored_ = nullptr;  // likewise
   std::unique_ptr<DigestSource> plain_;
 };
 

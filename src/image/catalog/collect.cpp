@@ -75,6 +75,14 @@ Result<Outcome> remove_kernel(store::Db& db, const store::Paths& paths, const st
   return Outcome::kRemoved;
 }
 
+Result<Outcome> remove_download(const store::fs::path& lock_path, const store::fs::path& file) {
+  auto lock = COCOON_TRY(try_lock(lock_path));
+  if (!lock) return Outcome::kBusy;
+  COCOON_TRY(sys::remove_file(file));
+  lock->unlink();
+  return Outcome::kRemoved;
+}
+
 void note(Collected& collected, Outcome outcome, const std::string& name, std::int64_t bytes) {
   if (outcome == Outcome::kRemoved) collected.removed.push_back({name, bytes});
   if (outcome == Outcome::kBusy) collected.skipped.push_back(name + ": in use by another command");
@@ -149,6 +157,11 @@ Result<sys::UniqueFd> lock_work_parent(const store::Paths& paths, bool exclusive
 }
 
 void release_shared(sys::FileLock lock, const store::fs::path& path) {
+  release_download(std::move(lock), path, {});
+}
+
+void release_download(sys::FileLock lock, const store::fs::path& path,
+                      const store::fs::path& file) {
   // Whoever gets it exclusively is the last one. The path is compared, since the change of mode is
   // not atomic: another may have been the last one, and a third may have made a new file.
   if (flock(lock.fd(), LOCK_EX | LOCK_NB) != 0) return;
@@ -157,6 +170,7 @@ void release_shared(sys::FileLock lock, const store::fs::path& path) {
   bool same = fstat(lock.fd(), &held) == 0 && lstat(path.c_str(), &named) == 0 &&
               held.st_dev == named.st_dev && held.st_ino == named.st_ino;
   if (!same) return;
+  if (!file.empty()) ignore(sys::remove_file(file), "gc removes it");
   lock.unlink();
   sys::side_effect("remove lock");
 }
@@ -223,6 +237,28 @@ Result<Collected> collect_temp(const store::Paths& paths, bool dry_run) {
     if (!dry_run) COCOON_TRY(sys::remove_tree(dir), "collect {}", name);
     collected.removed.push_back({name, bytes});
   }
+  return collected;
+}
+
+Result<Collected> collect_downloads(const store::Paths& paths, bool dry_run) {
+  Collected collected;
+  auto lock_dir = paths.lock(kDownloadLocks, "").parent_path();
+  for (const std::string& name : COCOON_TRY(sys::list_dir(paths.downloads()))) {
+    auto file = paths.downloads() / name;
+    // The notes on the parts of a file go with it, under its lock.
+    bool is_note = name.ends_with(kDownloadNotes);
+    auto lock_path = lock_dir / name.substr(0, name.size() - (is_note ? kDownloadNotes.size() : 0));
+    auto bytes = sys::allocated_bytes(file);
+    Outcome outcome = Outcome::kRemoved;
+    if (dry_run) {
+      if (!COCOON_TRY(is_free(lock_path))) outcome = Outcome::kBusy;
+    } else {
+      COCOON_TRY(sys::make_dirs(lock_dir, 0700));
+      outcome = COCOON_TRY(remove_download(lock_path, file), "collect download {}", name);
+    }
+    note(collected, outcome, name, bytes);
+  }
+  if (!dry_run) COCOON_TRY(drop_dead_locks(lock_dir));
   return collected;
 }
 

@@ -39,6 +39,17 @@ Result<Collected> collect_blobs(store::Db& db, const store::Paths& paths, bool d
 // Work directories of imports that are no longer running.
 Result<Collected> collect_temp(const store::Paths& paths, bool dry_run);
 
+// Parts of downloads that no running pull counts on.
+Result<Collected> collect_downloads(const store::Paths& paths, bool dry_run);
+
+// The locks of downloads: locks/download/<name of the file in downloads/>, held shared by whoever
+// counts on the file.
+inline constexpr std::string_view kDownloadLocks = "download";
+// Beside a file that comes in parts: which of them are here.
+inline constexpr std::string_view kDownloadNotes = ".parts";
+// Gives such a lock back. When nobody else holds it, it goes, and with it `file` unless empty.
+void release_download(sys::FileLock lock, const store::fs::path& path, const store::fs::path& file);
+
 // Removes one blob if nothing needs it and nobody holds it: for an import that undoes its work.
 // False when it stays.
 Result<bool> remove_unused_blob(store::Db& db, const store::Paths& paths, const std::string& id);

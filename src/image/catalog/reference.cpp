@@ -9,7 +9,6 @@ namespace cocoon::image {
 namespace {
 
 constexpr std::string_view kDigestPrefix = "sha256:";
-constexpr std::string_view kDockerHub = "index.docker.io";
 
 bool is_lower_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
 
@@ -85,6 +84,16 @@ bool is_hex(std::string_view text) {
 std::string Reference::canonical() const {
   return digest.empty() ? fmt::format("{}/{}:{}", registry, repository, tag)
                         : fmt::format("{}/{}@{}", registry, repository, digest);
+}
+
+std::string Reference::name() const {
+  Reference shown = *this;
+  if (registry == kDockerHub) shown.registry = "docker.io";
+  return shown.canonical();
+}
+
+bool is_url(std::string_view reference) {
+  return reference.starts_with("http://") || reference.starts_with("https://");
 }
 
 std::optional<Reference> parse_reference(std::string_view text) {

@@ -18,7 +18,15 @@ struct Reference {
   std::string digest;      // "sha256:…" or empty
   // "registry/repository:tag" or "registry/repository@digest": equal for equal images.
   std::string canonical() const;
+  // As Docker shows it in full, and as a pulled image is stored: "docker.io/library/ubuntu:24.04".
+  std::string name() const;
 };
+
+// The registry that names without a host mean, as it stands in Reference::registry.
+inline constexpr std::string_view kDockerHub = "index.docker.io";
+
+// An image that is pulled from a web server: the reference starts with http:// or https://.
+bool is_url(std::string_view reference);
 
 // nullopt when the text is no reference.
 std::optional<Reference> parse_reference(std::string_view text);

@@ -70,8 +70,8 @@ fs::path ImageStore::write(const std::string& name, std::string_view bytes) cons
   return path;
 }
 
-Result<engine::ImageImportReport> ImageStore::import(const std::string& name,
-                                                     const std::vector<fs::path>& files) {
+Result<engine::ImageReport> ImageStore::import(const std::string& name,
+                                               const std::vector<fs::path>& files) {
   return engine::import_image(*ports_, {name, files}, [this](const image::Progress& step) {
     progress_.push_back(fmt::format("{}: {}", step.phase, step.text));
   });

@@ -43,9 +43,8 @@ class ImageStore : public testing::Test {
   void SetUp() override;
 
   fs::path write(const std::string& name, std::string_view bytes) const;
-  Result<engine::ImageImportReport> import(const std::string& name,
-                                           const std::vector<fs::path>& files);
-  Result<engine::ImageImportReport> import_bytes(const std::string& name, std::string_view bytes) {
+  Result<engine::ImageReport> import(const std::string& name, const std::vector<fs::path>& files);
+  Result<engine::ImageReport> import_bytes(const std::string& name, std::string_view bytes) {
     return import(name, {write("input", bytes)});
   }
   // The import fails so, and changes nothing.

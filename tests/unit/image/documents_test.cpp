@@ -119,11 +119,44 @@ TEST(ImageDocument, RefusesWhatItIsNot) {
   }
 }
 
-TEST(Platforms, TheHostsAndUnsaidOnesFit) {
-  std::vector<Descriptor> all(3);
-  all[0].platform = Platform{"linux", "s390x"};
-  all[1].platform = Platform{"linux", "amd64"};
-  EXPECT_EQ(for_platform(all, {"linux", "amd64"}).size(), 2U);
+Descriptor offer(std::string digest, std::optional<Platform> platform) {
+  Descriptor out;
+  out.digest = std::move(digest);
+  out.platform = std::move(platform);
+  return out;
+}
+
+TEST(Platforms, TheFirstThatFitsIsChosen) {
+  std::vector<Descriptor> all{
+      offer("note", Platform{"unknown", "unknown"}),    offer("s390x", Platform{"linux", "s390x"}),
+      offer("v7", Platform{"linux", "arm", "v7"}),      offer("v6", Platform{"linux", "arm", "v6"}),
+      offer("amd64", Platform{"linux", "amd64", "v3"}), offer("later", Platform{"linux", "amd64"})};
+  auto chosen = [&](const Platform& platform) {
+    auto manifest = choose_manifest(all, platform);
+    return manifest ? manifest->digest : manifest.error().to_string();
+  };
+  EXPECT_EQ(chosen({"linux", "amd64"}), "amd64");
+  EXPECT_EQ(chosen({"linux", "arm"}), "v7");
+  EXPECT_EQ(chosen({"linux", "arm", "v6"}), "v6");
+  EXPECT_EQ(chosen({"linux", "arm", "v5"}),
+            "the image is not made for linux/arm/v5, only for linux/s390x, linux/arm/v7, "
+            "linux/arm/v6, linux/amd64/v3, linux/amd64");
+  // One that does not say counts as the commonest of all.
+  all = {offer("unsaid", std::nullopt)};
+  EXPECT_EQ(chosen({"linux", "amd64"}), "unsaid");
+  EXPECT_EQ(choose_manifest(all, {"linux", "arm64"}).error().kind, ErrorKind::kUnsupported);
+  EXPECT_FALSE(choose_manifest({}, {"linux", "amd64"}));
+}
+
+TEST(Platforms, AsTyped) {
+  auto typed = parse_platform("linux/aarch64/v8");
+  ASSERT_TRUE(typed);
+  EXPECT_EQ(to_text(*typed), "linux/arm64/v8");
+  EXPECT_EQ(to_text(*parse_platform("linux/x86_64")), "linux/amd64");
+  for (const char* text :
+       {"", "linux", "linux/", "/amd64", "a/b/c/d", "linux/AMD64", "linux/../x"}) {
+    EXPECT_FALSE(parse_platform(text)) << text;
+  }
 }
 
 }  // namespace

@@ -40,6 +40,24 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"MyImage", "MyImage"}, Case{"a:", "a:"}, Case{"ghcr.io:port/x", "ghcr.io:port/x"},
         Case{"", ""}));
 
+TEST(ParseReference, NamesInFull) {
+  EXPECT_EQ(parse_reference("ubuntu")->name(), "docker.io/library/ubuntu:latest");
+  EXPECT_EQ(parse_reference("index.docker.io/foo/bar:1")->name(), "docker.io/foo/bar:1");
+  EXPECT_EQ(parse_reference("localhost:5000/foo")->name(), "localhost:5000/foo:latest");
+  // The full name means the same image.
+  EXPECT_EQ(canonical_name(parse_reference("ubuntu")->name()), canonical_name("ubuntu"));
+}
+
+TEST(ParseReference, UrlsAreNone) {
+  for (const char* url : {"https://example.org/disk.img", "http://h/x"}) {
+    EXPECT_TRUE(is_url(url));
+    EXPECT_FALSE(parse_reference(url)) << url;
+    EXPECT_EQ(canonical_name(url), url);
+  }
+  EXPECT_FALSE(is_url("https"));
+  EXPECT_FALSE(is_url("HTTP://x"));
+}
+
 TEST(ParseReference, KeepsDigests) {
   auto reference = parse_reference(std::string("ghcr.io/ns/img@") + kDigest);
   ASSERT_TRUE(reference);
