@@ -254,6 +254,17 @@ TEST(Arguments, RepeatableFlagKeepsOrder) {
   EXPECT_EQ(sample.env, (Words{"A=1", "B=2", "C", ""}));
 }
 
+TEST(Arguments, AFlagWithChoicesMayStandAlone) {
+  OptionalValue pull;
+  Flag flag{.name = "pull", .target = &pull, .help = "", .choices = {"missing", "always"}};
+  EXPECT_TRUE(set_flag(flag, {"true"}));
+  EXPECT_TRUE(pull.given);
+  EXPECT_EQ(pull.value, "");
+  EXPECT_TRUE(set_flag(flag, {"always"}));
+  EXPECT_EQ(pull.value, "always");
+  EXPECT_FALSE(set_flag(flag, {"sometimes"}));
+}
+
 TEST(Arguments, OptionalValueStandsAloneOrTakesOneByEquals) {
   Sample bare;
   auto parsed = bare.parse({"--pull", "always"});
