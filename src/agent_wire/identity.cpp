@@ -37,6 +37,7 @@ bool read_nic(JsonReader& reader, std::string_view key, IdentityNic& nic) {
   if (key == "set_addresses") return reader.read(nic.set_addresses);
   if (key == "addresses") return reader.read(nic.addresses, kMaxItems);
   if (key == "routes") return read_objects(reader, nic.routes, read_route);
+  if (key == "renew_dhcp") return reader.read(nic.renew_dhcp);
   return reader.skip();
 }
 
@@ -110,6 +111,7 @@ std::string render_identity(const Identity& identity) {
       inner.text("to", r.to);
       inner.text("via", r.via);
     });
+    w.flag("renew_dhcp", n.renew_dhcp);
   });
   object.texts("dns", identity.dns);
   object.texts("search", identity.search);

@@ -25,6 +25,7 @@ struct IdentityNic {
   bool set_addresses = false;          // addresses and routes replace what is there
   std::vector<std::string> addresses;  // "10.0.0.2/24"
   std::vector<IdentityRoute> routes;
+  bool renew_dhcp = false;  // the guest's own DHCP client asks anew, as the machine that it is now
 };
 
 struct IdentityMount {

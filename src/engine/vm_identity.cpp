@@ -22,7 +22,11 @@ agent_wire::IdentityNic identity_nic(const model::Nic& nic, const model::Nic* be
   if (before != nullptr) out.find_mac = before->mac;
   out.mac = nic.mac;
   out.mtu = nic.mtu;
-  if (!nic.network) return out;  // DHCP's business
+  if (!nic.network) {
+    // DHCP's business; but a clone must not go on with the lease of its source.
+    out.set_addresses = out.renew_dhcp = before != nullptr && before->mac != nic.mac;
+    return out;
+  }
   out.set_addresses = true;
   out.addresses = {fmt::format("{}/{}", nic.network->ip, nic.network->prefix)};
   if (!nic.network->gateway.empty()) out.routes.push_back({"default", nic.network->gateway});

@@ -2,17 +2,22 @@
 #include "guest/dhcp.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <optional>
@@ -33,6 +38,18 @@ constexpr auto kLongestWait = 16000ms;
 constexpr std::uint32_t kShortestLease = 60;
 constexpr std::uint32_t kLongestLease = 24 * 3600;  // looked after at least daily
 constexpr std::size_t kMaxPacket = 1500;
+constexpr const char* kProcessName = "cocoon-dhcp";  // as /proc/*/comm has it
+constexpr int kRenewSignal = SIGHUP;
+
+volatile sig_atomic_t asked_to_renew = 0;
+
+/// As pause_for, but not when the lease is to be given up.
+void wait_for_renewal(std::chrono::milliseconds limit) {
+  const Deadline deadline(limit);
+  while (!deadline.passed() && asked_to_renew == 0)
+    (void)::poll(nullptr, 0,
+                 static_cast<int>(std::min<std::int64_t>(deadline.left().count(), 1000)));
+}
 
 Mac parse_mac(const std::string& text) {
   Mac mac{};
@@ -81,10 +98,23 @@ class Client {
       tell(lease);
       keep(lease);
       (void)clear_address(interface_);
+      look_who_we_are();
     }
   }
 
  private:
+  /// A clone's interface has another MAC than the one that it was saved with.
+  void look_who_we_are() {
+    asked_to_renew = 0;
+    const UniqueFd control(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    ifreq request{};
+    interface_.copy(request.ifr_name, IFNAMSIZ - 1);
+    if (control && ::ioctl(control.get(), SIOCGIFHWADDR, &request) == 0)
+      std::memcpy(mac_.data(), request.ifr_hwaddr.sa_data, mac_.size());
+    utsname names{};
+    if (::uname(&names) == 0) hostname_ = names.nodename;
+  }
+
   /// One question, until its answer or the time-out.
   std::optional<DhcpReply> ask(DhcpQuery query, std::uint32_t to, std::chrono::milliseconds limit) {
     const UniqueFd socket = open_socket(interface_);
@@ -107,7 +137,7 @@ class Client {
     (void)!::sendto(socket.get(), packet.data(), packet.size(), 0,
                     reinterpret_cast<const sockaddr*>(&server), sizeof server);
     const Deadline deadline(limit);
-    while (!deadline.passed()) {
+    while (!deadline.passed() && asked_to_renew == 0) {
       pollfd entry{socket.get(), POLLIN, 0};
       if (::poll(&entry, 1, static_cast<int>(deadline.left().count())) <= 0) continue;
       char buffer[kMaxPacket];
@@ -122,6 +152,10 @@ class Client {
   /// Asks until somebody gives a lease.
   DhcpReply acquire() {
     for (auto wait = kFirstWait;; wait = std::min(2 * wait, kLongestWait)) {
+      if (asked_to_renew != 0) {
+        look_who_we_are();
+        wait = kFirstWait;
+      }
       const auto offer = ask({}, INADDR_BROADCAST, wait);
       if (!offer || offer->type != DhcpType::kOffer) continue;
       DhcpQuery request;
@@ -137,7 +171,7 @@ class Client {
   void keep(DhcpReply lease) {
     while (true) {
       const auto seconds = std::clamp(lease.lease_seconds, kShortestLease, kLongestLease);
-      pause_for(std::chrono::seconds(seconds / 2));
+      wait_for_renewal(std::chrono::seconds(seconds / 2));
       auto again = renew(lease, std::chrono::seconds(seconds / 2));
       if (!again) return;
       lease = *again;
@@ -150,7 +184,7 @@ class Client {
     query.type = DhcpType::kRequest;
     query.client = lease.address;
     query.broadcast = false;
-    while (!deadline.passed()) {
+    while (!deadline.passed() && asked_to_renew == 0) {
       auto answer = ask(query, lease.server, kLongestWait);
       if (answer && answer->type == DhcpType::kNak) return std::nullopt;
       if (answer && answer->type == DhcpType::kAck) return answer;
@@ -188,9 +222,10 @@ class Client {
 /// Nothing of PID 1 stays with the process but the pipe: no handlers, no blocked signals (it has to
 /// end when it is told to), no descriptors that would hold file systems.
 void become_keeper(UniqueFd& pipe) {
-  ::prctl(PR_SET_NAME, "cocoon-dhcp");
+  ::prctl(PR_SET_NAME, kProcessName);
   for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(kRenewSignal, [](int) { asked_to_renew = 1; });
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -235,6 +270,22 @@ Result<Lease> LeaseKeeper::first_lease(const Deadline& deadline) {
   for (std::size_t at = 0, end; (end = line.find(' ', at)) != std::string::npos; at = end + 1)
     lease.dns.push_back(line.substr(at, end - at));
   return lease;
+}
+
+void renew_leases() {
+  DIR* processes = ::opendir("/proc");
+  if (processes == nullptr) return;
+  while (const dirent* entry = ::readdir(processes)) {
+    const std::string pid = entry->d_name;
+    if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
+    const auto comm = read_file(("/proc/" + pid + "/comm").c_str(), 64);
+    // By its name alone anybody's process could be one; ours is a child of PID 1 and root's.
+    struct stat info {};
+    const bool ours = comm && *comm == std::string(kProcessName) + "\n" &&
+                      ::stat(("/proc/" + pid).c_str(), &info) == 0 && info.st_uid == 0;
+    if (ours) ::kill(static_cast<pid_t>(std::strtol(pid.c_str(), nullptr, 10)), kRenewSignal);
+  }
+  ::closedir(processes);
 }
 
 }  // namespace cocoon::guest

@@ -36,4 +36,8 @@ class LeaseKeeper {
   UniqueFd report_;
 };
 
+/// Tells every keeper in this guest that its interface has another MAC, or the guest another name:
+/// leases are given up and asked for anew.
+void renew_leases();
+
 }  // namespace cocoon::guest

@@ -154,6 +154,8 @@ class Guests(NetworkTest):
                 self.assertIn("nameserver 10.77.0.53", shown)
                 self.c.wait_console(vm["id"], "^pinged", 30)
                 self.assertIn(nic["mac"], leases.read_text())
+                if cocoon_e2e.backends.has("snapshots"):
+                    self.check_clone_of_a_lease(leases)
             with self.subTest("CNI without IPAM"):
                 write_network(conflist("lan", bridge="br7", ipam={}, ports=False, isGateway=False,
                                        masquerade=False), "20-lan.conflist")
@@ -166,6 +168,22 @@ class Guests(NetworkTest):
             server.kill()
             server.communicate()
             run("ip", "link", "del", "br7")
+
+    def check_clone_of_a_lease(self, leases):
+        """A clone gives up its source's lease before it can be heard, and gets one of its own."""
+        self.c.ok("snapshot", "save", "--name", "leased", "lease", seconds=300)
+        clone = self.c.ok("vm", "clone", "--name", "other", "-o", "json", "leased", seconds=300).json()
+        mac = clone["network_configs"][0]["mac"]
+        wait_for("a lease of the clone's own", lambda: mac in leases.read_text(), 60)
+
+        def address(vm):
+            shown = self.c.run("vm", "exec", vm, "--", "ip", "addr", "show", "eth0", seconds=60).out
+            return re.findall(r"inet (10\.77\.0\.\d+)", shown)
+        wait_for("the clone to have its address", lambda: address("other"), 60)
+        self.assertEqual((len(address("other")), len(address("lease"))), (1, 1))
+        self.assertNotEqual(address("other"), address("lease"))
+        self.c.ok("vm", "rm", "--force", "other")
+        self.c.ok("snapshot", "rm", "leased")
 
     def test_ptp_and_macvlan(self):
         write_network({"cniVersion": "1.0.0", "name": "ptp", "plugins": [

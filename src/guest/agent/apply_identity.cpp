@@ -3,11 +3,14 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include <algorithm>
+
 #include "agent_wire/identity.h"
 #include "guest/agent/entropy.h"
 #include "guest/agent/interfaces.h"
 #include "guest/agent/requests.h"
 #include "guest/boot_config.h"
+#include "guest/dhcp.h"
 #include "guest/disks.h"
 #include "guest/identity.h"
 #include "guest/root_assembly.h"
@@ -102,6 +105,9 @@ int apply_identity_frame(std::string_view line) {
   for (const agent_wire::IdentityNic& nic : identity.nics)
     answer("nic " + (nic.find_mac.empty() ? std::to_string(nic.index) : nic.find_mac),
            apply_nic(nic));
+  if (std::any_of(identity.nics.begin(), identity.nics.end(),
+                  [](const agent_wire::IdentityNic& nic) { return nic.renew_dhcp; }))
+    renew_leases();
   if (!identity.dns.empty()) answer("dns", set_dns(identity, *root));
   for (const agent_wire::IdentityMount& mount : identity.mounts)
     answer("mount " + mount.path, apply_mount(mount, *root));

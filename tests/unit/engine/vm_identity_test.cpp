@@ -36,7 +36,13 @@ TEST(Identity, FindsNicsByTheMacsThatTheGuestKnows) {
   EXPECT_EQ(first.routes[0].to, "default");
   EXPECT_EQ(first.routes[0].via, "10.0.0.1");
   EXPECT_EQ(first.routes[1].to, "10.9.0.0/16");
-  EXPECT_FALSE(identity.nics[1].set_addresses) << "DHCP's business";
+  EXPECT_TRUE(identity.nics[1].renew_dhcp) << "it has another MAC, so another lease";
+  EXPECT_TRUE(identity.nics[1].set_addresses) << "the source's is given up";
+  EXPECT_TRUE(identity.nics[1].addresses.empty());
+  EXPECT_FALSE(first.renew_dhcp);
+  auto restored = identity_of(before, before, {});
+  EXPECT_FALSE(restored.nics[1].renew_dhcp) << "the same machine keeps its lease";
+  EXPECT_FALSE(restored.nics[1].set_addresses);
 }
 
 TEST(Identity, WithoutANetworkThereAreNoServers) {
