@@ -9,6 +9,7 @@
 #include "engine/snapshot_files.h"
 #include "engine/vm_files.h"
 #include "engine/vm_load.h"
+#include "engine/vm_network.h"
 #include "engine/vm_view.h"
 #include "store/vm_rows.h"
 #include "sys/cancel.h"
@@ -72,7 +73,16 @@ Result<void> drop_kept_disks(const Ports& ports, const model::Vm& vm) {
   return {};
 }
 
+Result<model::Vm> finish_restore(Ports& ports, model::Vm vm) {
+  COCOON_TRY(drop_kept_disks(ports, vm));
+  if (COCOON_TRY(LiveVm::open(ports, vm))) COCOON_TRY(open_network(vm), "open the network");
+  vm.op.reset();
+  COCOON_TRY(store_vm(ports, vm));
+  return vm;
+}
+
 Result<model::Vm> undo_restore(Ports& ports, model::Vm vm, const std::string& why) {
+  if (vm.op && vm.op->phase.ends_with(kRestoreDone)) return finish_restore(ports, std::move(vm));
   auto old_guest = COCOON_TRY(LiveVm::open(ports, vm));
   if (!old_guest) COCOON_TRY(end_recorded_vmm(ports, vm));
   COCOON_TRY(swap_back(ports, vm));

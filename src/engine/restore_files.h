@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "engine/ports.h"
 #include "model/snapshot.h"
@@ -23,6 +24,12 @@ Result<void> swap_back(const Ports& ports, const model::Vm& vm);
 
 // The restore is final: what was kept goes.
 Result<void> drop_kept_disks(const Ports& ports, const model::Vm& vm);
+
+// The last step of a restore, as its op's phase says it: the restored guest runs by its record.
+inline constexpr std::string_view kRestoreDone = "done";
+// What is left then: the kept disks go, the network is opened. Returns the record, stored, without
+// op. May be repeated.
+Result<model::Vm> finish_restore(Ports& ports, model::Vm vm);
 
 // The command behind a restore is dead, or its load failed: the VM has its old disks again. A VM
 // whose old VMM still runs goes on; else it is `stopped`, its memory is lost, and its record says

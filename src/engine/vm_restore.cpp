@@ -138,14 +138,15 @@ Result<void> settle_in(Restore& restore) {
   Ports& ports = restore.ports;
   mark_running(restore.vm);
   restore.vm.hibernation.clear();
+  restore.vm.op = op_of(kRestoreOp, fmt::format("{} {}", restore.snapshot.id, kRestoreDone));
   COCOON_TRY(store_vm(ports, restore.vm, true));
-  COCOON_TRY(drop_kept_disks(ports, restore.vm));
   auto told = tell_identity(ports, restore.vm, restore.snapshot.vm, false);
-  COCOON_TRY(open_network(restore.vm), "open the network");
-  if (told && *told) return {};
-  ports.note(told
-                 ? "no agent in the guest: its clock is the snapshot's"
-                 : fmt::format("the guest was not told of the time: {}", told.error().to_string()));
+  if (!told) {
+    ports.note(fmt::format("the guest was not told of the time: {}", told.error().to_string()));
+  } else if (!*told) {
+    ports.note("no agent in the guest: its clock is the snapshot's");
+  }
+  restore.vm = COCOON_TRY(finish_restore(ports, std::move(restore.vm)));
   return {};
 }
 
