@@ -129,7 +129,9 @@ std::optional<bool> parse_bool(std::string_view text) {
 
 Result<void> set_flag(const Flag& flag, const std::vector<std::string>& values) {
   const std::string& last = values.back();
-  COCOON_TRY(check_choice(flag, last));
+  // "true" is what CLI11 hands over for a bare flag.
+  bool bare = std::holds_alternative<OptionalValue*>(flag.target) && last == "true";
+  if (!bare) COCOON_TRY(check_choice(flag, last));
   return std::visit(Overload{[&](bool* target) -> Result<void> {
                                auto value = parse_bool(last);
                                if (!value) return invalid_value(flag, last, "wanted true or false");
@@ -157,8 +159,7 @@ Result<void> set_flag(const Flag& flag, const std::vector<std::string>& values) 
                                return {};
                              },
                              [&](OptionalValue* target) -> Result<void> {
-                               // "true" is what CLI11 hands over for a bare flag.
-                               *target = {true, last == "true" ? "" : last};
+                               *target = {true, bare ? "" : last};
                                return {};
                              }},
                     flag.target);

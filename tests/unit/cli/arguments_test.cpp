@@ -254,6 +254,17 @@ TEST(Arguments, RepeatableFlagKeepsOrder) {
   EXPECT_EQ(sample.env, (Words{"A=1", "B=2", "C", ""}));
 }
 
+TEST(Arguments, OptionalValueWithChoicesStandsAlone) {
+  OptionalValue when;
+  Flag flag{.name = "pull", .target = &when, .help = "", .choices = {"missing", "always"}};
+  EXPECT_TRUE(set_flag(flag, {"true"}));  // as the parser hands a bare one over
+  EXPECT_TRUE(when.given);
+  EXPECT_EQ(when.value, "");
+  EXPECT_TRUE(set_flag(flag, {"always"}));
+  EXPECT_EQ(when.value, "always");
+  EXPECT_FALSE(set_flag(flag, {"sometimes"}));
+}
+
 TEST(Arguments, OptionalValueStandsAloneOrTakesOneByEquals) {
   Sample bare;
   auto parsed = bare.parse({"--pull", "always"});
