@@ -42,6 +42,7 @@ class Converter {
   ErofsJob job_for(const BlobStore::Order& order, const sys::fs::path& dir,
                    const std::string& digest, std::int64_t newest) const;
   Result<BlobLease> layer(const LayerInput& input);
+  Result<BlobLease> layer_or_cause(const LayerInput& input);
   Result<std::optional<BlobLease>> direct(const LayerInput& input);
   Result<BlobLease> convert(const std::string& digest, std::string_view infix,
                             std::string_view kind, const Stage& stage);
@@ -180,6 +181,23 @@ Result<BlobLease> Converter::layer(const LayerInput& input) {
   });
 }
 
+// Damage that a layer shows may be that of its download: who sent other bytes than he promised is
+// the cause, not what could be made of them (spec 02 §17 B11).
+std::optional<Error> download_error(const LayerInput& input) {
+  if (!input.claim) return std::nullopt;
+  auto source = input.open();
+  auto read = source ? drain(**source) : Result<void>(pass(std::move(source).error()));
+  if (read) return std::nullopt;
+  return std::move(read).error();
+}
+
+Result<BlobLease> Converter::layer_or_cause(const LayerInput& input) {
+  auto lease = layer(input);
+  if (lease || lease.error().kind != ErrorKind::kCorrupt) return lease;
+  auto cause = download_error(input);
+  return cause ? Result<BlobLease>(pass(std::move(*cause))) : std::move(lease);
+}
+
 Result<std::vector<BlobLease>> Converter::layers(const std::vector<LayerInput>& inputs) {
   COCOON_TRY(fetch_missing(inputs, ""));
   std::vector<std::optional<BlobLease>> found(inputs.size());
@@ -190,7 +208,7 @@ Result<std::vector<BlobLease>> Converter::layers(const std::vector<LayerInput>& 
     while (true) {
       std::size_t index = next.fetch_add(1);
       if (index >= inputs.size()) return;
-      auto lease = layer(inputs[index]);
+      auto lease = layer_or_cause(inputs[index]);
       if (lease && inputs[index].release) inputs[index].release();
       std::lock_guard guard(mutex_);
       if (!lease) {
@@ -218,9 +236,14 @@ Result<std::vector<BlobLease>> Converter::layers(const std::vector<LayerInput>& 
 Result<std::vector<BlobLease>> Converter::merged(const std::vector<LayerInput>& inputs,
                                                  const std::string& chain) {
   COCOON_TRY(fetch_missing(inputs, chain));
-  auto lease = COCOON_TRY(convert(chain, "m-", "merged", [&](const sys::fs::path& dir) {
+  auto made = convert(chain, "m-", "merged", [&](const sys::fs::path& dir) {
     return stage_merged(inputs, dir, settings_.limits);
-  }));
+  });
+  for (const LayerInput& input : inputs) {
+    if (made || made.error().kind != ErrorKind::kCorrupt) break;
+    if (auto cause = download_error(input)) return pass(std::move(*cause), input.label);
+  }
+  BlobLease lease = COCOON_TRY(std::move(made));
   for (const LayerInput& input : inputs) {
     if (input.release) input.release();
   }

@@ -347,7 +347,7 @@ Result<void> Downloads::fetch_rest(Item& item) {
                 0};
       attempt.temporary = true;
     }
-    if (!attempt.temporary || !backoff.another()) {
+    if (!attempt.temporary || !backoff.another(attempt)) {
       std::lock_guard guard(mutex_);
       network_failed_ = network_failed_ || attempt.temporary;
       return pass(std::move(*attempt.error));

@@ -229,6 +229,10 @@ HttpOutcome HttpSender::send(const HttpRequest& request, const BodySink& sink,
   auto code = connection->perform(stop);
   std::string text =
       connection->text[0] != 0 ? std::string(connection->text.data()) : std::string();
+  // The way to the server was open, TLS included, whatever became of the request.
+  curl_off_t ready = 0;
+  curl_easy_getinfo(connection->easy, CURLINFO_PRETRANSFER_TIME_T, &ready);
+  running.heard = running.heard || ready > 0;
   give_back(std::move(connection));
   HttpOutcome& outcome = running.outcome;
   if (running.sink_error) {

@@ -52,7 +52,7 @@ using BodySink = std::function<Result<void>(const HttpAnswer& answer, std::strin
 // Why a transfer came to no answer, or to no end of it.
 struct TransferFailure {
   Error error;
-  bool connected = false;  // something was heard of the peer
+  bool connected = false;  // the peer was reached, TLS included
   bool temporary = false;  // the same again may succeed
 };
 

@@ -249,7 +249,8 @@ Attempt Registry::send_text(Session& session, const HttpRequest& request, std::s
       return {};
     };
     Attempt attempt = send(session, request, sink, {});
-    bool again = attempt.error && attempt.temporary && attempt.connected && backoff.another();
+    bool again =
+        attempt.error && attempt.temporary && attempt.connected && backoff.another(attempt);
     if (!again) return attempt;
     if (auto waited = backoff.pause(attempt); !waited) {
       attempt.error = std::move(waited).error();

@@ -142,7 +142,7 @@ Result<Facts> Fetcher::look() {
     };
     Attempt attempt = web_.get(request, true, sink);
     if (attempt.error && !enough) {
-      bool again = attempt.temporary && attempt.connected && backoff.another();
+      bool again = attempt.temporary && attempt.connected && backoff.another(attempt);
       if (!again) return pass(std::move(*attempt.error));
       COCOON_TRY(backoff.pause(attempt));
       continue;
@@ -205,7 +205,7 @@ Result<DownloadedFile> Fetcher::in_one() {
     Attempt attempt;
     auto file = COCOON_TRY(in_one_try(attempt));
     if (file) return *file;
-    if (!attempt.temporary || !backoff.another()) return pass(std::move(*attempt.error));
+    if (!attempt.temporary || !backoff.another(attempt)) return pass(std::move(*attempt.error));
     COCOON_TRY(backoff.pause(attempt));
   }
 }
@@ -335,7 +335,7 @@ Result<void> Fetcher::fetch_part(std::int64_t part) {
       attempt.error = Error{ErrorKind::kCorrupt, "the server sent too little", {}, 0};
       attempt.temporary = true;
     }
-    if (!attempt.temporary || !backoff.another()) {
+    if (!attempt.temporary || !backoff.another(attempt)) {
       std::lock_guard guard(mutex_);
       network_failed_ = network_failed_ || attempt.temporary;
       return pass(std::move(*attempt.error));

@@ -189,7 +189,9 @@ Attempt WebClient::get(HttpRequest request, bool verify, const BodySink& sink,
     request.trust = std::move(*trust);
     HttpOutcome outcome = sender_.send(request, sink, stop);
     if (outcome.failure || !is_redirect(outcome.answer.status)) return judge(std::move(outcome));
-    auto target = resolve_location(request.url, outcome.answer.header("location"));
+    std::string location = outcome.answer.header("location");
+    auto target = location.empty() ? Result<std::string>(fail(ErrorKind::kCorrupt, "no Location"))
+                                   : resolve_location(request.url, location);
     auto next = target ? parse_url(*target) : Result<WebUrl>(pass(target.error()));
     if (!next) {
       return failed(
@@ -226,7 +228,7 @@ Attempt WebClient::get_text(const HttpRequest& request, bool verify, std::size_t
     };
     Attempt attempt = get(request, verify, sink);
     // A host that cannot be reached at all is more likely mistyped than gone for a moment.
-    if (!attempt.error || !attempt.temporary || !attempt.connected || !backoff.another()) {
+    if (!attempt.error || !attempt.temporary || !attempt.connected || !backoff.another(attempt)) {
       return attempt;
     }
     if (auto waited = backoff.pause(attempt); !waited) return failed(std::move(waited).error());

@@ -32,8 +32,11 @@ struct Attempt {
 class Backoff {
  public:
   static constexpr int kMostTries = 5;
-  // Counts a failed try; true when there may be another one.
-  bool another() { return ++failed_ < kMostTries; }
+  // Counts a failed try; true when there may be another one. Silence takes long, and counts twice.
+  bool another(const Attempt& attempt) {
+    failed_ += attempt.error && attempt.error->kind == ErrorKind::kTimeout ? 2 : 1;
+    return failed_ < kMostTries;
+  }
   Result<void> pause(const Attempt& attempt, const std::function<bool()>& stop = {}) const;
   // Something came through: the next failure is the first one again.
   void reset() { failed_ = 0; }
