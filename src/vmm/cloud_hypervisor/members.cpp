@@ -100,8 +100,13 @@ void Members::refuse(const char* key, std::string_view why) {
   if (problem_.empty()) problem_ = fmt::format("{}: {} {}", name_, key, why);
 }
 
-Result<void> Members::finish() const {
+Result<void> Members::check() const {
   if (!problem_.empty()) return fail(ErrorKind::kCorrupt, "{}", problem_);
+  return {};
+}
+
+Result<void> Members::finish() const {
+  COCOON_TRY(check());
   for (const auto& [key, value] : object_.items()) {
     if (value.is_null() || known_.contains(key)) continue;
     return fail(ErrorKind::kCorrupt, "{}: {} is not expected there", name_,

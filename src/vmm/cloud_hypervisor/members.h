@@ -39,7 +39,9 @@ class Members {
   // A problem of the caller's own finding.
   void refuse(const char* key, std::string_view why);
 
-  // kCorrupt with the first problem, or with the name of a member that nobody asked for.
+  // kCorrupt with the first problem so far.
+  Result<void> check() const;
+  // The same, or with the name of a member that nobody asked for.
   Result<void> finish() const;
 
  private:

@@ -285,17 +285,24 @@ Result<void> check_landlock(Members& members) {
 
 Result<SavedConfig> keep(Members& members, const model::Vm& vm, const Plan& plan) {
   SavedConfig saved;
+  for (const char* key : {"payload", "cpus", "memory", "rng", "vsock", "serial", "console"}) {
+    members.object(key);
+  }
+  if (!vm.config.windows) members.object("balloon");
+  const json& disks = members.list("disks");
+  COCOON_TRY(members.check());
   COCOON_TRY(check_payload(members.object("payload"), vm));
   COCOON_TRY(keep_cpus(saved, members.object("cpus"), vm, plan));
   COCOON_TRY(check_memory(saved, members.object("memory"), vm, plan));
-  COCOON_TRY(keep_disks(saved, members.list("disks"), vm, plan));
+  COCOON_TRY(keep_disks(saved, disks, vm, plan));
   COCOON_TRY(keep_nics(saved, members.find("net"), vm, plan));
   COCOON_TRY(check_rng(members.object("rng")));
   if (!vm.config.windows) COCOON_TRY(keep_balloon(saved, members.object("balloon"), plan));
   COCOON_TRY(keep_vsock(saved, members.object("vsock")));
-  COCOON_TRY(check_console(members.object("serial"), "serial", boots_firmware(vm) ? "Tty" : "Off"));
-  COCOON_TRY(
-      check_console(members.object("console"), "console", boots_firmware(vm) ? "Off" : "Tty"));
+  const char* on = boots_firmware(vm) ? "serial" : "console";
+  const char* off = boots_firmware(vm) ? "console" : "serial";
+  COCOON_TRY(check_console(members.object(on), on, "Tty"));
+  COCOON_TRY(check_console(members.object(off), off, "Off"));
   if (const json* debug = members.find("debug_console")) {
     COCOON_TRY(check_console(*debug, "debug_console", "Off"));
   }

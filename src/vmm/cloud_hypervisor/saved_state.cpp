@@ -260,6 +260,7 @@ Result<std::string> render_load_state(SavedState state, const model::Vm& vm, Mem
   parts[kMemoryManager]["snapshot_data"]["state"] = dump(state.memory);
   for (std::size_t index = 0; index < state.nic_ids.size() && index < vm.nics.size(); ++index) {
     const std::string& id = state.nic_ids[index];
+    if (vm.nics[index].mac.empty()) continue;
     COCOON_TRY(place_nic(parts[kDeviceManager]["snapshots"][id], id, vm.nics[index].mac));
   }
   return dump(state.root);

@@ -31,8 +31,9 @@ std::size_t max_state_bytes(const Plan& plan);
 Result<SavedState> parse_saved_state(std::string_view text, const model::Vm& vm, const Plan& plan,
                                      const SavedConfig& config);
 
-// The state.json of the guest that goes on, with memory at `home` and the NICs of `vm`. kCorrupt: a
-// NIC's state without an address.
+// The state.json of the guest that goes on, with memory at `home` and the NICs of `vm`. A
+// NIC that has no address yet (a plan made only to see whether it can be) leaves the saved one.
+// kCorrupt: a NIC's state without an address.
 Result<std::string> render_load_state(SavedState state, const model::Vm& vm, MemoryHome home);
 
 }  // namespace cocoon::vmm::cloud_hypervisor

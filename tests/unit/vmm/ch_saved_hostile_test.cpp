@@ -197,7 +197,7 @@ TEST(ChSavedHostile, State) {
        inside({kDevices, "_disk2"}, [](json& d) { d["disk_path"] = "/dev/sda"; })},
       {"_net4: no config.mac",
        inside({kDevices, "_net4"}, [](json& d) { d["config"].erase("mac"); })},
-      {"_net4: nested",
+      {"_net4: JSON nested too deeply",
        [](json& s) {
          state_of(s, {"device-manager", "_net4"}) = std::string(100, '[') + std::string(100, ']');
        }},

@@ -195,6 +195,19 @@ TEST(ChSnapshot, HandsOnNothingOfTheSource) {
             std::string::npos);
 }
 
+// As a clone is planned before its network is made.
+TEST(ChSnapshot, IsPlannedForNicsWithoutAnAddress) {
+  test::Saved saved = test::small();
+  model::Vm vm = test::clone_of(saved.vm);
+  vm.nics[0].mac.clear();
+  vm.nics[0].network.reset();
+  EXPECT_TRUE(load(saved, vm, RestoreMode::kAuto));
+  vm.nics[0].mac = "nonsense";
+  auto wrong = load(saved, vm, RestoreMode::kAuto);
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().kind, ErrorKind::kInvalid);
+}
+
 TEST(ChSnapshot, FindsAPluggedDiskByItsId) {
   test::Saved saved = test::small();
   json config = json::parse(saved.texts.config);
