@@ -99,8 +99,10 @@ Result<LoadPlan> render_load(const model::Vm& vm, const model::Vm& saved_vm,
   // A guest that reboots maps it again.
   if (memory.home == MemoryHome::kPrivateFile) load.kept = {member};
   if (memory.home == MemoryHome::kOwnFile) load.memory_copy = member;
+  // Apart: an early return out of a braced list would leak what the list has built so far (GCC 12).
+  std::string state_text = COCOON_TRY(render_load_state(std::move(state), vm, memory.home));
   load.texts = {{kConfigFile, made.dump(-1, ' ', false, Json::error_handler_t::replace)},
-                {kStateFile, COCOON_TRY(render_load_state(std::move(state), vm, memory.home))}};
+                {kStateFile, std::move(state_text)}};
   return load;
 }
 

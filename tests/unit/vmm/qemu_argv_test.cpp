@@ -44,7 +44,8 @@ TEST(QemuArgv, Nics) {
         "virtio-net-pci,id=nic0,netdev=net0,mac=0a:58:0a:58:00:0c,host_mtu=9000,"
         "rx_queue_size=512,romfile=,bus=pcie.0,addr=0x16\n",
         "tap,id=net1,ifname=tap1,script=no,downscript=no,vhost=off,queues=2\n",
-        "mac=0a:58:0a:58:00:0d,mq=on,vectors=6,rx_queue_size=512", "reboot=k net.ifnames=0\n"}) {
+        "mac=0a:58:0a:58:00:0d,mq=on,vectors=6,rx_queue_size=512",
+        "reboot=k net.ifnames=0 no_timer_check\n"}) {
     EXPECT_NE(args.find(wanted), std::string::npos) << wanted << " in\n" << args;
   }
 }
