@@ -83,13 +83,13 @@ bool can_be_pulled(const std::string& reference) {
 }  // namespace
 
 Flag pull_flag(OptionalValue* target, PullPolicy unsaid) {
-  return {.name = "pull",
-          .target = target,
-          .help = fmt::format("fetch the image: missing (also when --pull stands alone), always or "
-                              "never (default {})",
-                              unsaid == PullPolicy::kMissing ? "missing" : "never"),
-          .value_name = "WHEN",
-          .choices = {"missing", "always", "never"}};
+  return {
+      .name = "pull",
+      .target = target,
+      .help = fmt::format("fetch the image: missing (--pull alone too), always, never (default {})",
+                          unsaid == PullPolicy::kMissing ? "missing" : "never"),
+      .value_name = "WHEN",
+      .choices = {"missing", "always", "never"}};
 }
 
 PullPolicy pull_policy(const OptionalValue& given, PullPolicy unsaid) {
