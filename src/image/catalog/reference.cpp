@@ -24,6 +24,9 @@ bool is_tag(std::string_view text) {
 }
 
 bool is_repository(std::string_view text) {
+  for (std::string_view part : split(text, '/')) {
+    if (part == "." || part == "..") return false;  // it becomes part of a path
+  }
   return text.size() >= 2 && text.size() <= 255 && all_of(text, [](char c) {
            return is_lower_or_digit(c) || c == '_' || c == '.' || c == '/' || c == '-';
          });
@@ -61,6 +64,7 @@ std::optional<Reference> parse_repository(std::string_view base) {
   out.repository = base;
   if (out.registry == kDockerHub && base.find('/') == std::string_view::npos) {
     out.repository = "library/" + out.repository;
+    if (!is_repository(out.repository)) return std::nullopt;  // too long by now
   }
   return out;
 }
