@@ -399,7 +399,7 @@ class Accounts(PullTest):
         self.pull("--config", file, "registry.invalid/team/app:1")
         self.assertEqual(self.names(), ["registry.invalid/team/app:1"])
         self.assertEqual(mirror.fetched(digest(image.stored[0])), 1)
-        self.c.fails(USAGE, "image", "pull", "--config", self.bad_mirrors(), "registry.invalid/x:1",
+        self.c.fails(USAGE, "image", "pull", "--config", self.bad_mirrors(), "registry.invalid/xx:1",
                      says="registry_mirrors")
 
     def bad_mirrors(self):
@@ -532,7 +532,7 @@ class Faults(PullTest):
         self.refused(self.on("manifests", to(f"{host}/v2/test/image/manifests/1")), "circle")
         self.refused(self.on("blobs", to("file:///etc/passwd")), "redirect")
         self.refused(self.on("blobs", to("")), "redirect")
-        self.refused(self.on("blobs", to("http://127.0.0.1:1/x")), "connect|refused")
+        self.refused(self.on("blobs", to("http://127.0.0.1:1/x")), "connect|refused", kept=True)
 
     def test_redirects_carry_no_account(self):
         other = FakeRegistry()
