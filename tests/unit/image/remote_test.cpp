@@ -118,7 +118,7 @@ TEST(Logins, Helpers) {
 std::vector<std::string> bases(const model::Config& config, const char* reference) {
   std::vector<std::string> out;
   auto parsed = parse_reference(reference);
-  if (!parsed) return {parsed.error().to_string()};
+  if (!parsed) return {"no reference"};
   auto endpoints = find_endpoints(config, *parsed);
   if (!endpoints) return {endpoints.error().to_string()};
   for (const Endpoint& endpoint : *endpoints) {
