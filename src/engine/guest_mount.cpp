@@ -2,6 +2,7 @@
 #include "engine/guest_mount.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "base/text.h"
 #include "engine/vm_reseed.h"
@@ -36,7 +37,15 @@ Result<bool> ask(Ports& ports, const model::Vm& vm, const model::Disk& disk, boo
 }  // namespace
 
 Result<bool> mount_in_guest(Ports& ports, const model::Vm& vm, const model::Disk& disk) {
-  return ask(ports, vm, disk, false);
+  // A guest knows a new disk by its name a moment before it can open it.
+  constexpr int kAttempts = 5;
+  constexpr Milliseconds kPause{300};
+  for (int attempt = 1;; ++attempt) {
+    auto mounted = ask(ports, vm, disk, false);
+    bool again = !mounted && mounted.error().kind == ErrorKind::kVmm && attempt < kAttempts;
+    if (!again) return mounted;
+    std::this_thread::sleep_for(kPause);
+  }
 }
 
 Result<bool> unmount_in_guest(Ports& ports, const model::Vm& vm, const model::Disk& disk) {
