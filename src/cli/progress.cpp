@@ -39,7 +39,7 @@ std::string duration_text(std::int64_t seconds) {
 Flag progress_flag(std::string* target) {
   return {.name = "progress",
           .target = target,
-          .help = "on standard error: auto, plain lines, json lines or none (default auto)",
+          .help = "on standard error: auto, plain lines, json lines or none",
           .value_name = "MODE",
           .choices = {"auto", "plain", "json", "none"}};
 }

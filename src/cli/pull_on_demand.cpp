@@ -85,9 +85,9 @@ bool can_be_pulled(const std::string& reference) {
 Flag pull_flag(OptionalValue* target, PullPolicy unsaid) {
   return {.name = "pull",
           .target = target,
-          .help = fmt::format("fetch the image: missing (also when --pull stands alone), always or "
-                              "never (default {})",
-                              unsaid == PullPolicy::kMissing ? "missing" : "never"),
+          .help = fmt::format(
+              "fetch the image: missing (as --pull alone), always or never (default {})",
+              unsaid == PullPolicy::kMissing ? "missing" : "never"),
           .value_name = "WHEN",
           .choices = {"missing", "always", "never"}};
 }

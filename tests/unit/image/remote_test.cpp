@@ -117,7 +117,9 @@ TEST(Logins, Helpers) {
 
 std::vector<std::string> bases(const model::Config& config, const char* reference) {
   std::vector<std::string> out;
-  auto endpoints = find_endpoints(config, *parse_reference(reference));
+  auto parsed = parse_reference(reference);
+  if (!parsed) return {"no reference"};
+  auto endpoints = find_endpoints(config, *parsed);
   if (!endpoints) return {endpoints.error().to_string()};
   for (const Endpoint& endpoint : *endpoints) {
     out.push_back(endpoint.base + (endpoint.verify ? "" : " unverified"));
@@ -130,7 +132,7 @@ using Texts = std::vector<std::string>;
 TEST(Endpoints, PlainHttpOnlyWhereItIsAllowed) {
   model::Config config;
   EXPECT_EQ(bases(config, "ubuntu"), Texts{"https://registry-1.docker.io/v2/library/ubuntu"});
-  EXPECT_EQ(bases(config, "reg.example/a"), Texts{"https://reg.example/v2/a"});
+  EXPECT_EQ(bases(config, "reg.example/aa"), Texts{"https://reg.example/v2/aa"});
   EXPECT_EQ(bases(config, "10.0.0.5:5000/aa"), Texts{"https://10.0.0.5:5000/v2/aa"});
   for (const char* local : {"localhost:5000/aa", "127.0.0.1:5000/aa"}) {
     EXPECT_EQ(bases(config, local).size(), 2U) << local;

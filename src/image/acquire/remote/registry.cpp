@@ -261,10 +261,11 @@ Attempt Registry::send_text(Session& session, const HttpRequest& request, std::s
 
 Result<Registry::Document> Registry::manifest(const std::string& reference) {
   std::optional<Error> error;
-  std::string settled;  // a host whose answer counts
+  std::string settled;  // a place whose answer counts, whatever the way to it
   for (std::size_t index : order()) {
     Session& session = *sessions_[index];
-    if (session.endpoint.host == settled) continue;
+    std::string place = session.endpoint.host + "/" + session.endpoint.repository;
+    if (place == settled) continue;
     HttpRequest request;
     request.url = fmt::format("{}/manifests/{}", session.endpoint.base, reference);
     request.headers = {std::string(kAccept)};
@@ -275,7 +276,7 @@ Result<Registry::Document> Registry::manifest(const std::string& reference) {
       // The answer of a server says more than that another way to it is closed.
       if (!error || attempt.connected) error = std::move(*attempt.error);
       // Plain http is for a server that speaks no TLS, not for one that refused us.
-      if (attempt.connected) settled = session.endpoint.host;
+      if (attempt.connected) settled = std::move(place);
       continue;
     }
     document.digest = sha256_hex(document.text);
