@@ -399,7 +399,7 @@ class Accounts(PullTest):
         self.pull("--config", file, "registry.invalid/team/app:1")
         self.assertEqual(self.names(), ["registry.invalid/team/app:1"])
         self.assertEqual(mirror.fetched(digest(image.stored[0])), 1)
-        self.c.fails(USAGE, "image", "pull", "--config", self.bad_mirrors(), "registry.invalid/x:1",
+        self.c.fails(USAGE, "image", "pull", "--config", self.bad_mirrors(), "registry.invalid/team/x:1",
                      says="registry_mirrors")
 
     def bad_mirrors(self):
