@@ -411,7 +411,7 @@ class Accounts(PullTest):
 class Faults(PullTest):
     """A registry that does what it should not. Each time: one clear line, and nothing stays."""
 
-    config = {**PullTest.config, "pull_timeout_seconds": 2}
+    config = {**PullTest.config, "pull_timeout_seconds": 1}
 
     def setUp(self):
         super().setUp()
@@ -451,7 +451,7 @@ class Faults(PullTest):
                     self.refused(self.on(kind, lambda r, s=status: send(r, s, body)), says, code)
 
     def test_statuses_that_pass(self):
-        for status in (429, 500, 503):
+        for status in (429, 500, 503) if FULL else (429,):
             with self.subTest(status):
                 left = {"manifests": 2, "blobs": 2}
 
@@ -513,7 +513,8 @@ class Faults(PullTest):
             request.wfile.write(b"x" * 10)
             time.sleep(20)
         self.refused(self.on("manifests", lambda r: time.sleep(20)), "too slow|time")
-        self.refused(self.on("blobs", stall), "too slow|time|bytes are not those", kept=True)
+        if FULL:
+            self.refused(self.on("blobs", stall), "too slow|time|bytes are not those", kept=True)
 
     def test_endless_bodies(self):
         def pour(request):

@@ -62,6 +62,7 @@ std::optional<Reference> parse_repository(std::string_view base) {
   if (out.registry == kDockerHub && base.find('/') == std::string_view::npos) {
     out.repository = "library/" + out.repository;
   }
+  if (!is_repository(out.repository)) return std::nullopt;  // too long by now
   return out;
 }
 
