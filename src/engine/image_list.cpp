@@ -17,7 +17,7 @@ Result<ImageUse> image_use(Ports& ports, const model::Image& image) {
   auto sizes = COCOON_TRY(store::image_sizes(ports.db, image.name));
   use.shared_size = sizes.shared;
   use.unique_size = sizes.unique;
-  use.used_by = COCOON_TRY(store::vms_using_image(ports.db, image.name));
+  use.used_by = COCOON_TRY(store::users_of_image(ports.db, image.name));
   return use;
 }
 

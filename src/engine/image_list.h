@@ -21,7 +21,7 @@ Result<model::Image> inspect_image(Ports& ports, std::string_view reference);
 struct ImageUse {
   std::int64_t shared_size = 0;      // bytes of files that other images have, too
   std::int64_t unique_size = 0;      // of the others
-  std::vector<std::string> used_by;  // VMs that rest on one of its files, sorted
+  std::vector<std::string> used_by;  // what rests on its files: VMs, "snapshot NAME"
 };
 Result<ImageUse> image_use(Ports& ports, const model::Image& image);
 

@@ -9,7 +9,7 @@ namespace {
 
 Result<void> drop_unused_names(Ports& ports, GcReport& report) {
   for (const model::Image& image : COCOON_TRY(store::list_images(ports.db))) {
-    if (!COCOON_TRY(store::vms_using_image(ports.db, image.name)).empty()) continue;
+    if (!COCOON_TRY(store::users_of_image(ports.db, image.name)).empty()) continue;
     COCOON_TRY(store::delete_image(ports.db, image.name));
     report.removed.push_back({"image", image.name, 0});
   }

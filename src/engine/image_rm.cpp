@@ -20,7 +20,7 @@ Result<std::vector<RemovedImage>> remove_images(Ports& ports,
   }
   std::vector<RemovedImage> removed;
   for (auto& [name, image] : found) {
-    image.used_by = COCOON_TRY(store::vms_using_image(ports.db, name));
+    image.used_by = COCOON_TRY(store::users_of_image(ports.db, name));
     if (strict && !image.used_by.empty()) {
       return fail(ErrorKind::kConflict, "image \"{}\" is in use by {}", name,
                   fmt::join(image.used_by, ", "));

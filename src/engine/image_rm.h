@@ -13,12 +13,12 @@ namespace cocoon::engine {
 struct RemovedImage {
   std::string name;
   std::string digest;
-  std::vector<std::string> used_by;  // VMs that still rest on its blobs
+  std::vector<std::string> used_by;  // what still rests on its blobs: VMs, "snapshot NAME"
 };
 
 // Removes the images that the references name: all of them or none. A digest means every name of
-// that image. kNotFound, kConflict when a reference is ambiguous, or with `strict` when a VM rests
-// on one of them.
+// that image. kNotFound, kConflict when a reference is ambiguous, or with `strict` when a VM or a
+// snapshot rests on one of them.
 Result<std::vector<RemovedImage>> remove_images(Ports& ports,
                                                 const std::vector<std::string>& references,
                                                 bool strict);

@@ -92,15 +92,25 @@ Result<ImageSizes> image_sizes(Db& db, const std::string& name) {
   return sizes;
 }
 
-Result<std::vector<std::string>> vms_using_image(Db& db, const std::string& name) {
-  Statement query =
-      COCOON_TRY(db.prepare("SELECT DISTINCT vms.name FROM vms "
-                            "JOIN vm_blobs ON vm_blobs.vm_id = vms.id "
-                            "JOIN image_blobs ON image_blobs.blob_id = vm_blobs.blob_id "
-                            "WHERE image_blobs.image = ?1 ORDER BY vms.name"));
-  query.bind(1, name);
+Result<std::vector<std::string>> users_of_image(Db& db, const std::string& name) {
   std::vector<std::string> names;
-  while (COCOON_TRY(query.step())) names.push_back(query.text(0));
+  auto add = [&](const char* sql) -> Result<void> {
+    Statement query = COCOON_TRY(db.prepare(sql));
+    query.bind(1, name);
+    while (COCOON_TRY(query.step())) names.push_back(query.text(0));
+    return {};
+  };
+  COCOON_TRY(
+      add("SELECT DISTINCT vms.name FROM vms "
+          "JOIN vm_blobs ON vm_blobs.vm_id = vms.id "
+          "JOIN image_blobs ON image_blobs.blob_id = vm_blobs.blob_id "
+          "WHERE image_blobs.image = ?1 ORDER BY vms.name"));
+  COCOON_TRY(
+      add("SELECT DISTINCT 'snapshot ' || coalesce(snapshots.name, snapshots.id) AS user "
+          "FROM snapshots "
+          "JOIN snapshot_blobs ON snapshot_blobs.snapshot_id = snapshots.id "
+          "JOIN image_blobs ON image_blobs.blob_id = snapshot_blobs.blob_id "
+          "WHERE image_blobs.image = ?1 ORDER BY user"));
   return names;
 }
 

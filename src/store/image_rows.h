@@ -37,7 +37,8 @@ struct ImageSizes {
 };
 Result<ImageSizes> image_sizes(Db& db, const std::string& name);
 
-// Names of the VMs that rest on a blob of the image, sorted (spec 02 §17 B18).
-Result<std::vector<std::string>> vms_using_image(Db& db, const std::string& name);
+// What rests on a blob of the image (spec 02 §17 B18): VMs by name, then "snapshot NAME", by its ID
+// when it has no name; each sorted.
+Result<std::vector<std::string>> users_of_image(Db& db, const std::string& name);
 
 }  // namespace cocoon::store

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import census
 import cocoon_e2e
+import registry
 from cocoon_e2e import ASSETS, IMAGES, SMALL
 from sweep import Sweep
 
@@ -85,6 +86,19 @@ class Faults(Sweep):
 
     def test_image_import(self):
         self.sweep(("image", "import", "app", IMAGES / "app-docker.tar"))
+
+    def test_image_pull(self):
+        server = registry.FakeRegistry()
+        self.addCleanup(server.stop)
+        reference = server.add(registry.Image([registry.layer(a=b"1"), registry.layer(b=b"2")]))
+        self.sweep(("image", "pull", reference))
+
+    def test_image_pull_of_a_disk(self):
+        server = registry.FakeRegistry()
+        self.addCleanup(server.stop)
+        disk = bytes(512) + b"EFI PART" + bytes((1 << 20) - 520)
+        server.fault = lambda request, *_: registry.send_range(request, disk) or True
+        self.sweep(("image", "pull", f"http://{server.host}/disk.img"))
 
     def test_image_rm_and_gc(self):
         self.sweep(("image", "rm", "app"), lambda: self.c.import_image("app", IMAGES / "app-docker.tar"))

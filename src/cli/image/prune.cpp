@@ -41,7 +41,7 @@ Command image_prune_command() {
       {.name = "all",
        .short_name = 'a',
        .target = &flags->all,
-       .help = "first remove every image that no VM rests on"},
+       .help = "first remove every image that no VM or snapshot rests on"},
       {.name = "dry-run", .target = &flags->dry_run, .help = "only say what would be removed"},
       output_flag(&flags->format)};
   command.run = [flags](App& app, const Arguments&) { return run(app, *flags); };

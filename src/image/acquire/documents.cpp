@@ -255,7 +255,7 @@ Result<Platform> parse_platform(std::string_view text) {
   auto parts = split(text, '/');
   bool good = parts.size() == 2 || parts.size() == 3;
   for (std::string_view part : parts) {
-    good = good && !part.empty() && part[0] != '.' &&
+    good = good && !part.empty() && part[0] != '.' && part[0] != '-' &&
            std::all_of(part.begin(), part.end(), [](char c) {
              return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
                     c == '-';

@@ -48,6 +48,13 @@ TEST(ParseReference, NamesInFull) {
   EXPECT_EQ(canonical_name(parse_reference("ubuntu")->name()), canonical_name("ubuntu"));
 }
 
+TEST(ParseReference, TheFullNameIsOneToo) {
+  std::string longest(255 - std::string("library/").size(), 'a');
+  EXPECT_TRUE(parse_reference(longest));
+  EXPECT_EQ(canonical_name(canonical_name(longest)), canonical_name(longest));
+  EXPECT_FALSE(parse_reference(longest + "a"));
+}
+
 TEST(ParseReference, UrlsAreNone) {
   for (const char* url : {"https://example.org/disk.img", "http://h/x"}) {
     EXPECT_TRUE(is_url(url));
