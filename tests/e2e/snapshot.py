@@ -221,8 +221,8 @@ class SaveAndClone(SnapshotTest):
 class Restore(SnapshotTest):
     def test_back_to_the_snapshot(self):
         self.start()
+        boot = self.boot_id("src")   # before the save: the kernel makes it when it is first asked
         self.save("src", "base")
-        boot = self.boot_id("src")
         count = self.count("src")
         self.sh("src", "echo later > /root-file; echo later > /mnt/db/file; sync")
         wait_for("the guest to count on", lambda: self.count("src") > count + 20, 60)
