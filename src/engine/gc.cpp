@@ -32,6 +32,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// A leaf is made a moment before its VMM joins it. Leaves name a VM, not a root directory, so that
+// an empty young one may be of a VM that another root directory is just starting.
+constexpr std::chrono::seconds kYoungCgroup{60};
 constexpr std::array kBackends{"cloud-hypervisor", "firecracker", "qemu"};
 
 struct Collector {
@@ -256,7 +259,7 @@ Result<void> collect_snapshot_files(Collector& gc) {
 // Empty leaves of VMs that are not there any more; a leaf in use cannot be removed.
 void collect_cgroups(const Collector& gc, const std::set<std::string>& known) {
   if (gc.dry_run) return;
-  for (const std::string& name : sys::list_cgroups()) {
+  for (const std::string& name : sys::list_cgroups(kYoungCgroup)) {
     if (is_id(name) && known.count(name) == 0) sys::remove_cgroup(name);
   }
 }

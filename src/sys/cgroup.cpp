@@ -2,6 +2,7 @@
 #include "sys/cgroup.h"
 
 #include <cerrno>
+#include <ctime>
 
 #include "base/text.h"
 #include "sys/fault.h"
@@ -48,7 +49,7 @@ void remove_cgroup(const std::string& name) {
   if (::rmdir((*root / kParent / name).c_str()) == 0) side_effect("remove cgroup");
 }
 
-std::vector<std::string> list_cgroups() {
+std::vector<std::string> list_cgroups(std::chrono::seconds age) {
   std::vector<std::string> names;
   auto root = cgroup2_root();
   if (!root) return names;
@@ -56,9 +57,8 @@ std::vector<std::string> list_cgroups() {
   if (!entries) return names;
   for (const std::string& name : *entries) {
     struct stat info {};
-    if (stat((*root / kParent / name).c_str(), &info) == 0 && S_ISDIR(info.st_mode)) {
-      names.push_back(name);
-    }
+    if (stat((*root / kParent / name).c_str(), &info) != 0 || !S_ISDIR(info.st_mode)) continue;
+    if (info.st_ctim.tv_sec + age.count() <= time(nullptr)) names.push_back(name);
   }
   return names;
 }

@@ -3,6 +3,7 @@
 // it, or where it is read-only, simply have none.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 
@@ -20,7 +21,8 @@ Result<fs::path> make_cgroup(const std::string& name);
 // Removes it; absent or still busy ones are fine (gc comes back for them).
 void remove_cgroup(const std::string& name);
 
-// Names of the leaves that exist.
-std::vector<std::string> list_cgroups();
+// Names of the leaves that have been there for `age` at least: the VMM of a younger one
+// may not have joined it yet, and may be another root directory's.
+std::vector<std::string> list_cgroups(std::chrono::seconds age);
 
 }  // namespace cocoon::sys

@@ -71,8 +71,14 @@ class SnapshotTest(StoreTest):
         return self.c.ok("vm", "exec", vm, "--", "/bin/sh", "-c", script, seconds=120).out.strip()
 
     def count(self, vm):
-        shown = self.c.run("vm", "exec", vm, "--", "cat", "/run/count", seconds=120).out.strip()
-        return int(shown) if shown.isdigit() else 0
+        """What the guest has counted; 0 before it began, and while nobody answers."""
+        for _ in range(5):   # the file is empty for a moment each time it is written
+            result = self.c.run("vm", "exec", vm, "--", "cat", "/run/count", seconds=120)
+            if result.code != 0:
+                return 0
+            if result.out.strip():
+                return int(result.out)
+        return 0
 
     def boot_id(self, vm):
         """Of the guest's kernel: the same as long as it goes on, another after a reboot."""
@@ -86,6 +92,10 @@ class SnapshotTest(StoreTest):
 
     def snapshot_dir(self, snapshot):
         return self.c.root / "snapshots" / snapshot["id"]
+
+    def snapshot_dirs(self):
+        """Of all snapshots; the directory of them is made with the first."""
+        return [folder.name for folder in (self.c.root / "snapshots").glob("*")]
 
     def hashes(self, snapshot):
         return {file.name: sha256(file) for file in self.snapshot_dir(snapshot).iterdir()}
@@ -215,14 +225,14 @@ class SaveAndClone(SnapshotTest):
         self.c.fails(CONFLICT, "snapshot", "save", "src", says="only a running VM")
         self.c.ok("snapshot", "rm", "team/base:1.4", second)
         self.assertEqual(self.c.ok("snapshot", "list").out, "No snapshots found.\n")
-        self.assertEqual(list((self.c.root / "snapshots").iterdir()), [])
+        self.assertEqual(self.snapshot_dirs(), [])
 
 
 class Restore(SnapshotTest):
     def test_back_to_the_snapshot(self):
         self.start()
+        boot = self.boot_id("src")   # before the save: the kernel makes it when it is first asked
         self.save("src", "base")
-        boot = self.boot_id("src")
         count = self.count("src")
         self.sh("src", "echo later > /root-file; echo later > /mnt/db/file; sync")
         wait_for("the guest to count on", lambda: self.count("src") > count + 20, 60)
@@ -392,7 +402,7 @@ class Hibernate(SnapshotTest):
         # removed while it sleeps: nothing is left of the snapshot
         self.c.ok("vm", "hibernate", "src", seconds=300)
         self.c.ok("vm", "rm", "src")
-        self.assertEqual(list((self.c.root / "snapshots").iterdir()), [])
+        self.assertEqual(self.snapshot_dirs(), [])
 
 
 class Killed(SnapshotTest):
@@ -412,7 +422,7 @@ class Killed(SnapshotTest):
             left = self.c.ok("snapshot", "list", "-o", "json").json()
             if left:   # it was quick enough
                 self.c.ok("snapshot", "rm", "dead")
-            self.assertEqual(list((self.c.root / "snapshots").iterdir()), [])
+            self.assertEqual(self.snapshot_dirs(), [])
             self.assertEqual([p.name for p in self.c.vm_dir(self.c.inspect("src")["id"]).glob("save-*")], [])
 
 
