@@ -2,7 +2,6 @@
 #include "cli/commands.h"
 
 #include "cli/general/general.h"
-#include "cli/snapshot/snapshot.h"
 #include "cli/vm/disk/disk.h"
 #include "cli/vm/vm.h"
 
@@ -12,7 +11,7 @@ Program cocoon_program(const HelperBodies& bodies) {
   return {.is_helper = false,
           .groups = {{"vm", "Manage VMs"},
                      {"vm disk", "Attach, detach, list and grow the disks of a VM"},
-                     {"snapshot", "Save running VMs, list and remove what was saved"},
+                     {"snapshot", "Save running VMs; list, move and remove what was saved"},
                      {"image", "Manage the images that VMs are made from"},
                      {"kernel", "Manage the kernels of images that have none"}},
           .commands = {
@@ -43,6 +42,9 @@ Program cocoon_program(const HelperBodies& bodies) {
               snapshot_save_command(),
               snapshot_list_command(),
               snapshot_inspect_command(),
+              snapshot_export_command(bodies.snapshot_export),
+              snapshot_import_command(bodies.snapshot_import),
+              snapshot_verify_command(bodies.snapshot_verify),
               snapshot_rm_command(),
               image_pull_command(bodies.image_pull),
               image_import_command(bodies.image_import),

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/image/image.h"
 #include "cli/kernel/kernel.h"
+#include "cli/snapshot/snapshot.h"
 
 namespace cocoon::cli {
 
@@ -13,6 +14,9 @@ struct HelperBodies {
   ImagePullBody image_pull;
   ImageImportBody image_import;
   KernelImportBody kernel_import;
+  SnapshotExportBody snapshot_export;
+  SnapshotImportBody snapshot_import;
+  SnapshotVerifyBody snapshot_verify;
 };
 
 // Every command. Without bodies, those of the helper are run by starting it.

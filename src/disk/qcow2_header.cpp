@@ -23,6 +23,9 @@ class Fields {
   explicit Fields(std::string_view bytes) : bytes_(bytes) {}
   std::uint64_t u32(std::size_t at) const { return number(at, 4); }
   std::uint64_t u64(std::size_t at) const { return number(at, 8); }
+  std::string_view text(std::size_t at, std::uint64_t length) const {
+    return at < bytes_.size() ? bytes_.substr(at, length) : std::string_view();
+  }
   std::size_t size() const { return bytes_.size(); }
 
  private:
@@ -43,24 +46,35 @@ Failure refused(std::string_view what) {
   return fail(ErrorKind::kUnsupported, "qcow2 image {}", what);
 }
 
-Result<void> check_features(std::uint64_t features) {
+// What a header may say besides what every image says.
+struct Allowed {
+  std::string_view backing = {};  // the name of the backing file; empty: there must be none
+  bool dirty = false;
+};
+
+Result<void> check_features(std::uint64_t features, const Allowed& allowed) {
   if ((features & kExternalData) != 0) return refused("with an external data file");
   if ((features & kCorruptBit) != 0) return refused("that is marked as corrupt");
-  if ((features & kDirty) != 0) return refused("that was not closed; run qemu-img check -r all");
-  if ((features & ~kCompressionType) != 0) {
+  if ((features & kDirty) != 0 && !allowed.dirty) {
+    return refused("that was not closed; run qemu-img check -r all");
+  }
+  if ((features & ~(kCompressionType | kDirty)) != 0) {
     return refused(fmt::format("with unknown incompatible features {:#x}", features));
   }
   return {};
 }
 
 // The extensions lie between the header and the end of the first cluster.
-Result<void> check_extensions(const Fields& head, std::size_t at, std::size_t end) {
+Result<void> check_extensions(const Fields& head, std::size_t at, std::size_t end,
+                              const Allowed& allowed) {
   while (at + 8 <= end) {
     if (at + 8 > head.size()) return corrupt("extensions that do not end");
     std::uint64_t type = head.u32(at);
     std::uint64_t length = head.u32(at + 4);
     if (type == kExtensionEnd) return {};
-    if (type == kBackingFormat) return refused("with the format of a backing file");
+    if (type == kBackingFormat && (allowed.backing.empty() || head.text(at + 8, length) != "raw")) {
+      return refused("with the format of a backing file");
+    }
     if (type == kDataFileName) return refused("with the name of a data file");
     if (type == kEncryptionHeader) return refused("that is encrypted");
     if (length > end - at - 8) return corrupt("an extension that leaves the first cluster");
@@ -69,14 +83,27 @@ Result<void> check_extensions(const Fields& head, std::size_t at, std::size_t en
   return {};
 }
 
+Result<void> check_backing(const Fields& head, const Allowed& allowed) {
+  std::uint64_t at = head.u64(8);
+  std::uint64_t length = head.u32(16);
+  if (allowed.backing.empty()) {
+    if (at != 0 || length != 0) return refused("with a backing file");
+    return {};
+  }
+  if (at < head.size() && head.text(static_cast<std::size_t>(at), length) == allowed.backing) {
+    return {};
+  }
+  return refused(fmt::format("whose backing file is not {}", allowed.backing));
+}
+
 // The fields that both versions have.
-Result<Qcow2Info> check_common(const Fields& head) {
+Result<Qcow2Info> check_common(const Fields& head, const Allowed& allowed) {
   Qcow2Info info;
   info.version = static_cast<int>(head.u32(4));
   if (head.u32(4) != 2 && head.u32(4) != 3) {
     return corrupt(fmt::format("version {}", head.u32(4)));
   }
-  if (head.u64(8) != 0 || head.u32(16) != 0) return refused("with a backing file");
+  COCOON_TRY(check_backing(head, allowed));
   if (head.u32(20) < 9 || head.u32(20) > 21) {
     return corrupt(fmt::format("clusters of 2^{} bytes", head.u32(20)));
   }
@@ -92,26 +119,33 @@ Result<Qcow2Info> check_common(const Fields& head) {
   return info;
 }
 
-}  // namespace
-
-Result<Qcow2Info> check_qcow2(std::string_view head) {
+Result<Qcow2Info> check(std::string_view head, const Allowed& allowed) {
   if (!head.starts_with(kQcow2Magic)) return corrupt("not there");
   Fields fields(head);
   if (head.size() < kLengthOfV2) return corrupt("cut off");
-  Qcow2Info info = COCOON_TRY(check_common(fields));
+  Qcow2Info info = COCOON_TRY(check_common(fields, allowed));
   std::size_t length = kLengthOfV2;
   std::size_t cluster = std::size_t{1} << fields.u32(20);
   if (info.version == 3) {
     if (head.size() < kLeastLengthOfV3) return corrupt("cut off");
-    COCOON_TRY(check_features(fields.u64(72)));
+    COCOON_TRY(check_features(fields.u64(72), allowed));
     std::uint64_t said = fields.u32(100);
     if (said < kLeastLengthOfV3 || said % 8 != 0 || said > cluster) {
       return corrupt(fmt::format("a length of {}", said));
     }
     length = static_cast<std::size_t>(said);
   }
-  COCOON_TRY(check_extensions(fields, length, cluster));
+  COCOON_TRY(check_extensions(fields, length, cluster, allowed));
   return info;
+}
+
+}  // namespace
+
+Result<Qcow2Info> check_qcow2(std::string_view head) { return check(head, {}); }
+
+Result<Qcow2Info> check_overlay(std::string_view head, std::string_view backing) {
+  if (backing.empty()) return fail(ErrorKind::kInternal, "an overlay without a backing file");
+  return check(head, {.backing = backing, .dirty = true});
 }
 
 }  // namespace cocoon::disk

@@ -28,4 +28,9 @@ struct Qcow2Info {
 // kMaxVirtualBytes.
 Result<Qcow2Info> check_qcow2(std::string_view head);
 
+// The same for the overlay of a VM that came from elsewhere: its backing file is the raw file
+// `backing`, by exactly that name, and nothing else is named. An overlay that was not closed is
+// taken: it was saved while its guest ran.
+Result<Qcow2Info> check_overlay(std::string_view head, std::string_view backing);
+
 }  // namespace cocoon::disk

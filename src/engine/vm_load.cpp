@@ -45,6 +45,13 @@ Result<void> place_memory(const Ports& ports, const model::Snapshot& snapshot,
   return {};
 }
 
+Result<void> check_trust(const model::Snapshot& snapshot) {
+  if (!snapshot.untrusted) return {};
+  return fail(ErrorKind::kUnsupported,
+              "it was imported, and what its VMM's state would open cannot be checked: import it "
+              "with --trust if you trust where it comes from");
+}
+
 // What was only needed for the load goes; a clone does not keep a snapshot's memory alive.
 Result<void> remove_load_files(const fs::path& dir, const vmm::LoadPlan& plan) {
   auto is_kept = [&plan](const std::string& name) {
@@ -76,6 +83,7 @@ Result<PlannedLoad> plan_load(Ports& ports, const vmm::Backend& backend,
                               const model::Snapshot& snapshot, const model::Vm& vm,
                               vmm::RestoreMode mode) {
   PlannedLoad out;
+  COCOON_TRY(check_trust(snapshot));
   out.choice = COCOON_TRY(choose_accel(ports, backend, vm));
   if (out.choice.accel == vmm::Accel::kKvm) COCOON_TRY(check_cpu(snapshot.cpu, host_cpu_facts()));
   vmm::SavedVm saved;

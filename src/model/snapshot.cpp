@@ -39,10 +39,14 @@ bool is_sha256(std::string_view text) {
          });
 }
 
+const char* digest_key(MemberKind kind) {
+  return kind == MemberKind::kShared ? "sha256" : "pages_sha256";
+}
+
 json member_json(const Member& member) {
   json out = {
       {"name", member.name}, {"kind", member_kind_name(member.kind)}, {"size", member.size}};
-  if (!member.sha256.empty()) out["sha256"] = member.sha256;
+  if (!member.sha256.empty()) out[digest_key(member.kind)] = member.sha256;
   return out;
 }
 
@@ -53,11 +57,12 @@ Result<Member> parse_member(const json& in) {
   fields.get("name", member.name);
   fields.get("kind", kind);
   fields.get("size", member.size);
-  fields.get("sha256", member.sha256);
   COCOON_TRY(fields.check());
   for (MemberKind candidate : kKinds) {
     if (member_kind_name(candidate) != kind) continue;
     member.kind = candidate;
+    fields.get(digest_key(candidate), member.sha256);
+    COCOON_TRY(fields.check());
     return member;
   }
   return fail(ErrorKind::kCorrupt, "member \"{}\" of unknown kind \"{}\"", member.name, kind);
@@ -210,6 +215,7 @@ json to_stored_json(const Snapshot& snapshot) {
               {"vmm_version", snapshot.vmm_version},
               {"members", std::move(members)},
               {"imported", snapshot.imported},
+              {"untrusted", snapshot.untrusted},
               {"hibernated", snapshot.hibernated},
               {"pause_us", snapshot.pause_us},
               {"created_at", snapshot.created_at}};
@@ -234,6 +240,7 @@ Result<Snapshot> parse_snapshot(const json& in) {
   fields.get("source_vm", snapshot.source_vm);
   fields.get("vmm_version", snapshot.vmm_version);
   fields.get("imported", snapshot.imported);
+  fields.get("untrusted", snapshot.untrusted);
   fields.get("hibernated", snapshot.hibernated);
   fields.get("pause_us", snapshot.pause_us);
   fields.get("created_at", snapshot.created_at);
@@ -331,6 +338,7 @@ json to_public_json(const Snapshot& snapshot, std::int64_t allocated) {
   put("nics", snapshot.vm.nics.size(), !snapshot.vm.nics.empty());
   put("source_vm", snapshot.source_vm, !snapshot.source_vm.empty());
   put("imported", true, snapshot.imported);
+  put("untrusted", true, snapshot.untrusted);
   put("hibernated", true, snapshot.hibernated);
   put("memory_backing", snapshot.vm.memory_backing, !snapshot.vm.memory_backing.empty());
   put("allocated", allocated, allocated >= 0);

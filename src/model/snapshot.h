@@ -37,7 +37,9 @@ struct Member {
   std::string name;
   MemberKind kind = MemberKind::kDisk;
   std::int64_t size = 0;  // bytes, holes included
-  std::string sha256;     // hex; empty: not known (yet)
+  // Hex; empty: not known (yet). Of the file where it is shared, else of its pages (`pages_sha256`
+  // in JSON; snapshot/archive/member_digest.h says how).
+  std::string sha256;
   bool operator==(const Member&) const = default;
 };
 
@@ -60,7 +62,10 @@ struct Snapshot {
   std::string vmm_version;  // "7.2.22"
   CpuFacts cpu;             // of the host, where KVM ran the guest
   std::vector<Member> members;
-  bool imported = false;      // came from elsewhere
+  bool imported = false;  // came from elsewhere
+  // Imported, and its VMM's state names files in a way that nobody can check: it is not loaded
+  // (design decision 8).
+  bool untrusted = false;
   bool hibernated = false;    // made by `vm hibernate`: goes when its VM wakes or is removed
   std::int64_t pause_us = 0;  // how long the guest stood still
   std::string created_at;

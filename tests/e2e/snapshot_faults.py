@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ends save, clone, restore and hibernate as kill -9 would at each of their recorded side effects. The
+"""Ends save, clone, restore, hibernate, export and import as kill -9 would at each of their recorded side effects. The
 source must run on, and one `gc` brings the host to a clean census. Needs a build with COCOON_FAULTS=ON.
 """
 
@@ -87,6 +87,29 @@ class SnapshotFaults(Sweep):
     def test_hibernate(self):
         self.recover = self.recover_stopped
         self.sweep(("vm", "hibernate", "src"), self.source)
+
+    def test_import(self):
+        self.saved()
+        archive = self.c.base / "base.tar"
+        self.addCleanup(archive.unlink)
+        self.c.ok("snapshot", "export", "--with-image", "--force", "-o", archive, "base", seconds=300)
+        self.sweep(("snapshot", "import", "--name", "made", archive), self.saved)
+
+    def test_export(self):
+        archive = self.c.base / "made.tar"
+        self.addCleanup(lambda: archive.unlink(missing_ok=True))
+
+        def exported():
+            self.saved()
+            archive.unlink(missing_ok=True)
+
+        def recover():
+            # a file that is there is whole
+            if archive.exists():
+                self.c.ok("snapshot", "import", "--name", "made", archive, seconds=300)
+            self.settle()
+        self.recover = recover
+        self.sweep(("snapshot", "export", "-o", archive, "base"), exported)
 
     def test_snapshot_rm(self):
         def two():

@@ -121,11 +121,12 @@ enum class Compression { kNone, kGzip, kZstd, kXz, kBzip2, kLzma, kLz4 };
 Compression sniff_compression(std::string_view head);
 
 // The stream unpacked when it is gzip or zstd (xz only with `allow_xz`), else as it is.
-// kUnsupported for other compressions. Damage shows up while reading, as kCorrupt.
-Result<SourcePtr> decompress(SourcePtr source, bool allow_xz = false);
+// kUnsupported for other compressions. Damage shows up while reading, as kCorrupt; so does what
+// follows a gzip stream unless it may be `padded`.
+Result<SourcePtr> decompress(SourcePtr source, bool allow_xz = false, bool padded = true);
 
 // The stream unpacked by the compression that it is known to have. Damage shows up while reading,
 // as kCorrupt; bytes of another compression may come out as they are.
-Result<SourcePtr> decompress_as(SourcePtr source, Compression compression);
+Result<SourcePtr> decompress_as(SourcePtr source, Compression compression, bool padded = true);
 
 }  // namespace cocoon::image

@@ -17,7 +17,8 @@ constexpr std::size_t kBuffer = std::size_t{256} << 10;
 
 class GzipSource : public ByteSource {
  public:
-  explicit GzipSource(SourcePtr inner) : inner_(std::move(inner)), buffer_(kBuffer, '\0') {}
+  GzipSource(SourcePtr inner, bool padded)
+      : inner_(std::move(inner)), buffer_(kBuffer, '\0'), padded_(padded) {}
   ~GzipSource() override {
     if (open_) inflateEnd(&stream_);
   }
@@ -52,11 +53,15 @@ class GzipSource : public ByteSource {
     return {};
   }
 
-  // gzip files may hold several members in a row; whatever else follows the last one is padding.
+  // gzip files may hold several members in a row; whatever else follows the last one is padding,
+  // where that may be.
   Result<bool> next_member() {
     done_ = stream_.avail_in == 0 || *stream_.next_in != 0x1f;
     between_members_ = false;
     if (done_) {
+      if (stream_.avail_in > 0 && !padded_) {
+        return fail(ErrorKind::kCorrupt, "there is something behind the gzip stream");
+      }
       COCOON_TRY(drain(*inner_));
       return false;
     }
@@ -79,6 +84,7 @@ class GzipSource : public ByteSource {
 
   SourcePtr inner_;
   std::string buffer_;
+  bool padded_;
   z_stream stream_{};
   bool open_ = false;
   bool between_members_ = false;
@@ -180,20 +186,20 @@ Compression sniff_compression(std::string_view head) {
   return Compression::kNone;
 }
 
-Result<SourcePtr> decompress(SourcePtr source, bool allow_xz) {
+Result<SourcePtr> decompress(SourcePtr source, bool allow_xz, bool padded) {
   auto peeked = std::make_unique<PeekSource>(std::move(source));
   Compression compression = sniff_compression(COCOON_TRY(peeked->peek(6)));
   bool wanted = compression == Compression::kNone || compression == Compression::kGzip ||
                 compression == Compression::kZstd || (compression == Compression::kXz && allow_xz);
-  if (wanted) return decompress_as(std::move(peeked), compression);
+  if (wanted) return decompress_as(std::move(peeked), compression, padded);
   return fail(ErrorKind::kUnsupported, "{} compression is not supported: use gzip or zstd",
               compression == Compression::kXz ? "xz" : "bzip2");
 }
 
-Result<SourcePtr> decompress_as(SourcePtr source, Compression compression) {
+Result<SourcePtr> decompress_as(SourcePtr source, Compression compression, bool padded) {
   if (compression == Compression::kNone) return source;
   if (compression == Compression::kGzip) {
-    return started(std::make_unique<GzipSource>(std::move(source)));
+    return started(std::make_unique<GzipSource>(std::move(source), padded));
   }
   return started(std::make_unique<RawSource>(std::move(source), compression));
 }

@@ -126,5 +126,36 @@ TEST(CheckQcow2, NeverTrustsAShortFile) {
   EXPECT_FALSE(check_qcow2("not a qcow2 image at all"));
 }
 
+// What qemu-img makes with `-b base.raw -F raw`.
+std::string overlay(const std::string& backing, const std::string& format) {
+  std::string bytes = header(3);
+  put(bytes, 104, 0xE2792ACA, 4);
+  put(bytes, 108, format.size(), 4);
+  bytes.replace(112, format.size(), format);
+  put(bytes, 8, 256, 8);
+  put(bytes, 16, backing.size(), 4);
+  bytes.replace(256, backing.size(), backing);
+  return bytes;
+}
+
+TEST(CheckOverlay, TakesItsOwnBaseOnly) {
+  EXPECT_TRUE(check_overlay(overlay("base.raw", "raw"), "base.raw"));
+  std::string open = overlay("base.raw", "raw");
+  put(open, 72, 1, 8);  // saved while its guest ran
+  EXPECT_TRUE(check_overlay(open, "base.raw"));
+  EXPECT_FALSE(check_qcow2(overlay("base.raw", "raw")));
+  for (const char* other : {"/etc/shadow", "base.ra", "base.raw2", "json:{}", "../base.raw", ""}) {
+    EXPECT_FALSE(check_overlay(overlay(other, "raw"), "base.raw")) << other;
+  }
+  EXPECT_FALSE(check_overlay(overlay("base.raw", "qcow2"), "base.raw"));
+  EXPECT_FALSE(check_overlay(header(3), "base.raw"));  // a disk without a base is another disk
+  std::string outside = overlay("base.raw", "raw");
+  put(outside, 8, std::uint64_t{1} << 40, 8);
+  EXPECT_FALSE(check_overlay(outside, "base.raw"));
+  std::string external = overlay("base.raw", "raw");
+  put(external, 72, 4, 8);
+  EXPECT_FALSE(check_overlay(external, "base.raw"));
+}
+
 }  // namespace
 }  // namespace cocoon::disk

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The door of `snapshot import`: an archive, unpacked into a directory of its own, beside which
+// nothing may appear; then its two documents, and the rules of what they describe.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "model/snapshot.h"
+#include "snapshot/archive/documents.h"
+#include "snapshot/archive/unpack.h"
+#include "sys/files.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace cocoon;
+
+std::string make_top() {
+  std::string name = (fs::temp_directory_path() / "cocoon-fuzz-archive-XXXXXX").string();
+  if (mkdtemp(name.data()) == nullptr) std::abort();
+  return name;
+}
+
+void look_at_documents(const snapshot::Unpacked& unpacked) {
+  auto envelope = snapshot::parse_envelope(unpacked.envelope);
+  if (!envelope) return;
+  auto document = snapshot::parse_document(unpacked.sidecar, snapshot::kSidecarFile);
+  if (!document || !snapshot::is_own_sidecar(*document)) return;
+  auto sidecar = snapshot::parse_sidecar(*document);
+  if (!sidecar || !model::validate(sidecar->snapshot)) return;
+  // What is valid is written and read without a change.
+  std::string text = snapshot::render_sidecar(*sidecar);
+  auto again = snapshot::parse_document(text, snapshot::kSidecarFile);
+  if (!again || snapshot::render_sidecar(*snapshot::parse_sidecar(*again)) != text) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const std::string top = make_top();
+  const std::string out = top + "/out";
+  fs::create_directory(out);
+  image::MemorySource source(std::string(reinterpret_cast<const char*>(data), size));
+  auto unpacked = snapshot::unpack_archive(source, out);
+  if (unpacked) {
+    look_at_documents(*unpacked);
+    for (const auto& [name, file] : unpacked->files) {
+      if (fs::file_size(out + "/" + name) != static_cast<std::uintmax_t>(file.size)) std::abort();
+    }
+  }
+  std::size_t beside = 0;
+  for ([[maybe_unused]] const auto& entry : fs::directory_iterator(top)) ++beside;
+  if (beside != 1) std::abort();
+  if (!sys::remove_tree(out)) std::abort();
+  return 0;
+}

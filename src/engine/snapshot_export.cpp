@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/snapshot_export.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <ctime>
+#include <map>
+#include <utility>
+
+#include "base/id.h"
+#include "disk/file_copy.h"
+#include "engine/locks.h"
+#include "engine/snapshot_files.h"
+#include "engine/snapshot_verify.h"
+#include "engine/vm_load.h"
+#include "model/wording.h"
+#include "snapshot/archive/archive_writer.h"
+#include "snapshot/archive/documents.h"
+#include "store/blob_rows.h"
+#include "store/kernel_rows.h"
+#include "store/snapshot_rows.h"
+#include "sys/cancel.h"
+#include "sys/fault.h"
+#include "vmm/launch.h"
+
+namespace cocoon::engine {
+namespace {
+
+namespace fs = std::filesystem;
+using snapshot::Packing;
+using snapshot::SharedSource;
+
+// What goes into an archive. Sorted bytewise by name, as the original has them.
+struct Content {
+  std::string envelope;
+  std::string sidecar;
+  std::map<std::string, fs::path> files;
+};
+
+bool is_same_file(const fs::path& one, const fs::path& other) {
+  std::error_code error;
+  return fs::equivalent(one, other, error) && !error;
+}
+
+// Members of the store are hard links, so the inode tells which blob a boot file is.
+Result<SharedSource> pinned_source(Ports& ports, const model::Snapshot& snapshot,
+                                   const std::string& name) {
+  fs::path file = snapshot_dir(ports, snapshot.id) / name;
+  for (const std::string& id : COCOON_TRY(store::snapshot_blobs(ports.db, snapshot.id))) {
+    auto blob = COCOON_TRY(store::get_blob(ports.db, id));
+    if (!blob || !is_same_file(ports.paths.root() / blob->file, file)) continue;
+    return SharedSource{SharedSource::Home::kBlob, id, blob->kind, {}};
+  }
+  return fail(ErrorKind::kCorrupt, "member {} is no link to anything in the store", name);
+}
+
+Result<SharedSource> kernel_source(const Ports& ports, const model::Snapshot& snapshot) {
+  const model::BootConfig& boot = snapshot.vm.boot;
+  for (std::string_view file : {model::kKernelFile, model::kVmlinuxFile}) {
+    bool is_it = is_same_file(ports.paths.kernel(boot.kernel_id) / file,
+                              snapshot_dir(ports, snapshot.id) / boot.kernel);
+    if (is_it)
+      return SharedSource{SharedSource::Home::kKernel, boot.kernel_id, {}, std::string(file)};
+  }
+  return fail(ErrorKind::kCorrupt, "member {} is no link to kernel object {}", boot.kernel,
+              boot.kernel_id);
+}
+
+Result<SharedSource> source_of(Ports& ports, const model::Snapshot& snapshot,
+                               const std::string& name) {
+  const model::BootConfig& boot = snapshot.vm.boot;
+  if (name == boot.firmware) return SharedSource{SharedSource::Home::kFirmware, {}, {}, {}};
+  if (name == boot.kernel && boot.boot_kit) return kernel_source(ports, snapshot);
+  return pinned_source(ports, snapshot, name);
+}
+
+// The kernel object's own files, under names that no member has.
+Result<void> carry_kernel(Ports& ports, snapshot::Sidecar& sidecar, Content& content,
+                          const std::string& id) {
+  auto kernel = COCOON_TRY(store::get_kernel(ports.db, id));
+  if (!kernel) return fail(ErrorKind::kNotFound, "kernel object {} is gone", id);
+  for (std::string_view file : {model::kKernelFile, model::kInitramfsFile, model::kVmlinuxFile}) {
+    if (file == model::kVmlinuxFile && kernel->vmlinux_size == 0) continue;
+    content.files[std::string(snapshot::kKernelPrefix) + std::string(file)] =
+        ports.paths.kernel(id) / file;
+  }
+  sidecar.kernel_object = std::move(*kernel);
+  return {};
+}
+
+// As others get it: not what a VM of this host sleeps in.
+model::Snapshot as_exported(model::Snapshot snapshot) {
+  snapshot.hibernated = false;
+  return snapshot;
+}
+
+Result<Content> gather(Ports& ports, const model::Snapshot& snapshot, bool with_image) {
+  Content content;
+  snapshot::Sidecar sidecar;
+  sidecar.snapshot = as_exported(snapshot);
+  fs::path dir = snapshot_dir(ports, snapshot.id);
+  for (const model::Member& member : snapshot.members) {
+    if (member.kind != model::MemberKind::kShared) {
+      content.files[member.name] = dir / member.name;
+      continue;
+    }
+    SharedSource source = COCOON_TRY(source_of(ports, snapshot, member.name));
+    bool of_object = source.home == SharedSource::Home::kKernel;
+    if (with_image && of_object) COCOON_TRY(carry_kernel(ports, sidecar, content, source.id));
+    if (with_image && !of_object) content.files[member.name] = dir / member.name;
+    sidecar.shared[member.name] = std::move(source);
+  }
+  content.envelope = snapshot::render_envelope(sidecar.snapshot);
+  content.sidecar = snapshot::render_sidecar(sidecar);
+  return content;
+}
+
+Result<void> write_archive(const Content& content, int fd, Packing packing) {
+  auto sink = COCOON_TRY(snapshot::open_sink(fd, packing));
+  snapshot::ArchiveWriter writer(*sink);
+  std::int64_t now = time(nullptr);
+  COCOON_TRY(writer.add_text(std::string(snapshot::kEnvelopeFile), content.envelope, now));
+  bool has_sidecar = false;
+  auto add_sidecar = [&]() -> Result<void> {
+    has_sidecar = true;
+    return writer.add_text(std::string(snapshot::kSidecarFile), content.sidecar, now);
+  };
+  for (const auto& [name, path] : content.files) {
+    if (!has_sidecar && name > snapshot::kSidecarFile) COCOON_TRY(add_sidecar());
+    sys::UniqueFd file = COCOON_TRY(sys::open_file(path, O_RDONLY | O_NOFOLLOW));
+    COCOON_TRY(writer.add_file(name, file.get()));
+  }
+  if (!has_sidecar) COCOON_TRY(add_sidecar());
+  return writer.finish();
+}
+
+Failure already_there(const fs::path& path) {
+  return fail(ErrorKind::kConflict, "{} {}: use --force to replace it", path.native(),
+              model::kAlreadyExists);
+}
+
+// A file that has no name until it is complete. Where the file system cannot do that it has one
+// that tells what it is, and loses it with the object.
+class NewFile {
+ public:
+  static Result<NewFile> create(const fs::path& path) {
+    fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
+    auto unnamed = sys::open_file(parent, O_TMPFILE | O_WRONLY, 0600);
+    if (unnamed) return NewFile(std::move(*unnamed), path, {});
+    bool unable =
+        unnamed.error().saved_errno == EOPNOTSUPP || unnamed.error().saved_errno == EISDIR;
+    if (!unable) return pass(std::move(unnamed).error());
+    fs::path temp = COCOON_TRY(temporary(path));
+    auto fd = COCOON_TRY(sys::open_file(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+    return NewFile(std::move(fd), path, std::move(temp));
+  }
+  NewFile(NewFile&& other) noexcept
+      : fd_(std::move(other.fd_)),
+        path_(std::move(other.path_)),
+        temp_(std::exchange(other.temp_, {})) {}
+  NewFile& operator=(NewFile&&) = delete;
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+  ~NewFile() {
+    if (!temp_.empty()) unlink(temp_.c_str());
+  }
+
+  int fd() const { return fd_.get(); }
+
+  // Synced and under its name. Without `force` never in the place of another file.
+  Result<void> publish(bool force) {
+    if (fsync(fd_.get()) != 0) return fail_errno(fmt::format("sync {}", path_.native()));
+    if (!force) {
+      COCOON_TRY(link_as(path_));
+    } else {
+      if (temp_.empty()) {
+        fs::path temp = COCOON_TRY(temporary(path_));
+        COCOON_TRY(link_as(temp));
+        temp_ = std::move(temp);
+      }
+      COCOON_TRY(sys::rename_path(temp_, path_));
+      temp_.clear();
+    }
+    return sys::sync_dir(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
+  }
+
+ private:
+  NewFile(sys::UniqueFd fd, fs::path path, fs::path temp)
+      : fd_(std::move(fd)), path_(std::move(path)), temp_(std::move(temp)) {}
+
+  static Result<fs::path> temporary(const fs::path& path) {
+    std::string suffix = COCOON_TRY(random_hex(6));
+    return path.parent_path() / fmt::format(".{}.{}.part", path.filename().native(), suffix);
+  }
+
+  Result<void> link_as(const fs::path& path) const {
+    std::string self = fmt::format("/proc/self/fd/{}", fd_.get());
+    if (linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return {};
+    if (errno == EEXIST) return already_there(path);
+    return fail_errno(fmt::format("make {}", path.native()));
+  }
+
+  sys::UniqueFd fd_;
+  fs::path path_;
+  fs::path temp_;  // empty: it has no name
+};
+
+Result<void> check_free(const fs::path& path, bool force) {
+  struct stat info {};
+  if (lstat(path.c_str(), &info) != 0) return {};
+  if (S_ISDIR(info.st_mode)) {
+    return fail(ErrorKind::kConflict, "{} is a directory", path.native());
+  }
+  if (!force) return already_there(path);
+  return {};
+}
+
+Result<void> write_to_dir(const Content& content, const fs::path& dir) {
+  std::error_code error;
+  if (sys::exists(dir) && !fs::is_empty(dir, error)) {
+    return fail(ErrorKind::kConflict, "{} {} and is not empty", dir.native(),
+                model::kAlreadyExists);
+  }
+  fs::path absolute = fs::absolute(dir, error).lexically_normal();
+  if (!absolute.has_filename()) absolute = absolute.parent_path();  // it was given as "dir/"
+  auto temp = COCOON_TRY(sys::TempDir::create(absolute.parent_path(), ".cocoon-export-"));
+  for (const auto& [name, path] : content.files) {
+    sys::UniqueFd from = COCOON_TRY(sys::open_file(path, O_RDONLY | O_NOFOLLOW));
+    sys::UniqueFd to =
+        COCOON_TRY(sys::open_file(temp.path() / name, O_WRONLY | O_CREAT | O_EXCL, 0600));
+    COCOON_TRY(disk::copy_file(from.get(), to.get()), "copy {}", name);
+    if (fsync(to.get()) != 0) return fail_errno(fmt::format("sync {}", name));
+  }
+  COCOON_TRY(sys::write_file_atomic(temp.path() / snapshot::kEnvelopeFile, content.envelope, 0644));
+  COCOON_TRY(sys::write_file_atomic(temp.path() / snapshot::kSidecarFile, content.sidecar, 0644));
+  COCOON_TRY(sys::sync_dir(temp.path()));
+  COCOON_TRY(sys::rename_path(temp.path(), absolute));
+  return sys::sync_dir(absolute.parent_path());
+}
+
+std::string_view suffix_of(Packing packing) {
+  switch (packing) {
+    case Packing::kNone:
+      return ".tar";
+    case Packing::kGzip:
+      return ".tar.gz";
+    case Packing::kZstd:
+      return ".tar.zst";
+  }
+  return "";
+}
+
+fs::path default_file(const model::Snapshot& snapshot, const ExportRequest& request) {
+  std::string base = snapshot.name.empty() ? snapshot.id : model::file_name_of(snapshot.name);
+  return base + std::string(suffix_of(request.packing.value_or(Packing::kZstd)));
+}
+
+Result<fs::path> write_out(const Content& content, const model::Snapshot& snapshot,
+                           const ExportRequest& request) {
+  if (!request.to_dir.empty()) {
+    COCOON_TRY(write_to_dir(content, request.to_dir));
+    return request.to_dir;
+  }
+  if (request.file == "-") {
+    COCOON_TRY(
+        write_archive(content, request.standard_output, request.packing.value_or(Packing::kNone)),
+        "standard output");
+    return fs::path();
+  }
+  fs::path path = request.file.empty() ? default_file(snapshot, request) : fs::path(request.file);
+  COCOON_TRY(check_free(path, request.force));
+  NewFile file = COCOON_TRY(NewFile::create(path));
+  Packing packing = request.packing.value_or(packing_of(path.filename().native()));
+  COCOON_TRY(write_archive(content, file.fd(), packing), "write {}", path.native());
+  COCOON_TRY(sys::check_cancelled());
+  COCOON_TRY(file.publish(request.force));
+  sys::side_effect("publish archive");
+  return path;
+}
+
+}  // namespace
+
+Packing packing_of(std::string_view file_name) {
+  if (file_name.ends_with(".gz") || file_name.ends_with(".tgz")) return Packing::kGzip;
+  if (file_name.ends_with(".zst") || file_name.ends_with(".tzst")) return Packing::kZstd;
+  return Packing::kNone;
+}
+
+Result<ExportReport> export_snapshot(Ports& ports, const std::string& id,
+                                     const ExportRequest& request) {
+  auto lock = COCOON_TRY(lock_snapshot(ports, id, sys::FileLock::Mode::kShared, "export"));
+  ExportReport report;
+  report.snapshot = COCOON_TRY(ready_snapshot(ports, id));
+  std::string what = report.snapshot.name.empty() ? id : report.snapshot.name;
+  report.snapshot =
+      COCOON_TRY(with_digests(ports, std::move(report.snapshot)), "export snapshot \"{}\"", what);
+  Content content = COCOON_TRY(gather(ports, report.snapshot, request.with_image),
+                               "export snapshot \"{}\"", what);
+  report.file =
+      COCOON_TRY(write_out(content, report.snapshot, request), "export snapshot \"{}\"", what);
+  return report;
+}
+
+}  // namespace cocoon::engine

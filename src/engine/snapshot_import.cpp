@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/snapshot_import.h"
+
+#include "base/clock.h"
+#include "base/id.h"
+#include "disk/qcow2_header.h"
+#include "engine/locks.h"
+#include "engine/rollback.h"
+#include "engine/snapshot_adopt.h"
+#include "engine/snapshot_files.h"
+#include "engine/snapshot_settle.h"
+#include "engine/vm_files.h"
+#include "network/netns.h"
+#include "snapshot/archive/documents.h"
+#include "store/kernel_rows.h"
+#include "store/snapshot_rows.h"
+#include "sys/cancel.h"
+#include "sys/fault.h"
+
+namespace cocoon::engine {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Files = std::map<std::string, snapshot::UnpackedFile>;
+
+// Its saved state names the files that it opens, and nobody but it can read that state.
+bool names_files_in_its_state(std::string_view hypervisor) { return hypervisor == "firecracker"; }
+
+// A row before the first side effect. Of the VM nothing is known yet.
+Result<void> reserve(Ports& ports, const model::Snapshot& snapshot, Rollback& undo) {
+  COCOON_TRY(reclaim_name(ports, snapshot.name));
+  auto tx = COCOON_TRY(ports.db.begin());
+  COCOON_TRY(store::insert_snapshot(ports.db, snapshot, {}));
+  COCOON_TRY(tx.commit());
+  sys::side_effect("reserve snapshot");
+  undo.add("remove the snapshot", [&ports, id = snapshot.id] { return drop_snapshot(ports, id); });
+  return {};
+}
+
+// The row again, with what it pins.
+Result<void> pin(Ports& ports, const model::Snapshot& reserved, const model::Snapshot& snapshot,
+                 const std::vector<std::string>& blobs) {
+  if (reserved.name.empty()) COCOON_TRY(reclaim_name(ports, snapshot.name));
+  auto tx = COCOON_TRY(ports.db.begin());
+  const std::string& kernel = snapshot.vm.boot.kernel_id;
+  if (!kernel.empty() && !COCOON_TRY(store::get_kernel(ports.db, kernel))) {
+    return fail(ErrorKind::kNotFound, "kernel object {} is not there any more", kernel);
+  }
+  COCOON_TRY(store::delete_snapshot(ports.db, snapshot.id));
+  COCOON_TRY(store::insert_snapshot(ports.db, snapshot, blobs));
+  COCOON_TRY(tx.commit());
+  sys::side_effect("pin blobs");
+  return {};
+}
+
+Result<snapshot::Sidecar> read_documents(const snapshot::Unpacked& unpacked) {
+  if (unpacked.envelope.empty() || unpacked.sidecar.empty()) {
+    return fail(ErrorKind::kCorrupt, "it is no snapshot: there is no {}",
+                unpacked.envelope.empty() ? snapshot::kEnvelopeFile : snapshot::kSidecarFile);
+  }
+  auto envelope = COCOON_TRY(snapshot::parse_envelope(unpacked.envelope));
+  auto document = COCOON_TRY(snapshot::parse_document(unpacked.sidecar, snapshot::kSidecarFile));
+  if (!snapshot::is_own_sidecar(document)) {
+    return fail(ErrorKind::kUnsupported,
+                "its {} is not of this program: snapshots of other engines are not taken in",
+                snapshot::kSidecarFile);
+  }
+  return snapshot::parse_sidecar(document);
+}
+
+// What belonged to the host and the moment of the save goes; what is left describes a guest.
+Result<void> make_ours(const SnapshotImportRequest& request, const model::Snapshot& reserved,
+                       model::Snapshot& snapshot) {
+  snapshot.id = reserved.id;
+  snapshot.state = model::SnapshotState::kPending;
+  if (!request.name.empty()) snapshot.name = request.name;
+  if (!request.description.empty()) snapshot.description = request.description;
+  snapshot.source_vm.clear();
+  snapshot.imported = true;
+  snapshot.hibernated = false;
+  snapshot.created_at = reserved.created_at;
+  snapshot.untrusted = !request.trust && names_files_in_its_state(snapshot.vm.hypervisor);
+  model::Vm& vm = snapshot.vm;
+  vm.id = COCOON_TRY(generate_id());  // whose it was is not proven
+  vm.state = model::VmState::kStopped;
+  vm.uid = 0;
+  vm.vmm = {};
+  vm.op.reset();
+  vm.hibernation.clear();
+  vm.ports.clear();
+  for (model::Nic& nic : vm.nics) {
+    if (nic.backend != model::kUserNic) nic.netns_path = network::netns_path(vm.id).native();
+  }
+  return {};
+}
+
+// Every member of its own is there, of its size and with its digest, and nothing else is.
+Result<void> check_own_members(model::Snapshot& snapshot, Files files) {
+  for (model::Member& member : snapshot.members) {
+    if (member.kind == model::MemberKind::kShared) continue;
+    auto file = files.find(member.name);
+    if (file == files.end()) {
+      return fail(ErrorKind::kCorrupt, "member {} is missing", member.name);
+    }
+    if (file->second.size != member.size) {
+      return fail(ErrorKind::kCorrupt, "member {} has {} bytes instead of {}", member.name,
+                  file->second.size, member.size);
+    }
+    if (!member.sha256.empty() && file->second.pages != member.sha256) {
+      return fail(ErrorKind::kCorrupt, "member {} is damaged: its digest is another one",
+                  member.name);
+    }
+    member.sha256 = file->second.pages;
+    files.erase(file);
+  }
+  if (files.empty()) return {};
+  return fail(ErrorKind::kCorrupt, "{} is not among the members", files.begin()->first);
+}
+
+// An overlay that names another file would have the VMM open that (spec 04 §17 row 15).
+Result<void> check_overlays(const model::Snapshot& snapshot, const fs::path& part) {
+  for (const model::Disk& disk : snapshot.vm.disks) {
+    if (disk.role != model::DiskRole::kCow || disk.backing.empty()) continue;
+    sys::UniqueFd fd = COCOON_TRY(sys::open_file(part / disk.path, O_RDONLY | O_NOFOLLOW));
+    std::string head(disk::kQcow2HeadBytes, '\0');
+    ssize_t got = pread(fd.get(), head.data(), head.size(), 0);
+    if (got < 0) return fail_errno(fmt::format("read {}", disk.path));
+    head.resize(static_cast<std::size_t>(got));
+    COCOON_TRY(disk::check_overlay(head, disk.backing), "member {}", disk.path);
+  }
+  return {};
+}
+
+// Own members become what a save makes of them; shared ones have to be as long as the sidecar says.
+Result<void> seal(const model::Snapshot& snapshot, const fs::path& part) {
+  for (const model::Member& member : snapshot.members) {
+    auto sealed = COCOON_TRY(seal_member(part, member.name, member.kind));
+    if (sealed.size == member.size) continue;
+    return fail(ErrorKind::kCorrupt, "member {} has {} bytes instead of {}", member.name,
+                sealed.size, member.size);
+  }
+  return {};
+}
+
+Result<void> commit(Ports& ports, const model::Snapshot& snapshot) {
+  COCOON_TRY(ports.db.set_durable(true));
+  auto tx = COCOON_TRY(ports.db.begin());
+  COCOON_TRY(store::update_snapshot(ports.db, snapshot));
+  COCOON_TRY(tx.commit());
+  return ports.db.set_durable(false);
+}
+
+// An import under way.
+struct Import {
+  Ports& ports;
+  const SnapshotImportRequest& request;
+  model::Snapshot reserved;
+  fs::path part;
+  SharedMembers shared;
+};
+
+Result<SnapshotImportReport> run(Import& job, Rollback& undo) {
+  Ports& ports = job.ports;
+  SnapshotImportReport report;
+  COCOON_TRY(reserve(ports, job.reserved, undo));
+  COCOON_TRY(sys::make_dirs(job.part, 0700));
+  sys::side_effect("make snapshot directory");
+  auto unpacked = COCOON_TRY(unpack_snapshot(job.request.source, job.part));
+  auto sidecar = COCOON_TRY(read_documents(unpacked));
+  COCOON_TRY(make_ours(job.request, job.reserved, sidecar.snapshot));
+  // All rules before anything in it is acted upon.
+  COCOON_TRY(model::validate(sidecar.snapshot));
+  COCOON_TRY(job.shared.settle(sidecar, unpacked.files));
+  model::Snapshot& snapshot = sidecar.snapshot;
+  COCOON_TRY(check_own_members(snapshot, std::move(unpacked.files)));
+  COCOON_TRY(check_overlays(snapshot, job.part));
+  COCOON_TRY(model::validate(snapshot));
+  COCOON_TRY(pin(ports, job.reserved, snapshot, job.shared.blobs()));
+  COCOON_TRY(job.shared.link());
+  COCOON_TRY(seal(snapshot, job.part));
+  COCOON_TRY(sys::check_cancelled());
+  snapshot.state = model::SnapshotState::kReady;
+  COCOON_TRY(publish_snapshot(ports, snapshot));
+  COCOON_TRY(commit(ports, snapshot));
+  undo.commit();
+  job.shared.keep();
+  report.snapshot = std::move(snapshot);
+  report.skipped = std::move(unpacked.skipped);
+  return report;
+}
+
+}  // namespace
+
+Result<SnapshotImportReport> import_snapshot(Ports& ports, const SnapshotImportRequest& request) {
+  if (!request.name.empty()) COCOON_TRY(model::check_snapshot_name(request.name));
+  COCOON_TRY(check_layout(ports));
+  model::Snapshot reserved;
+  reserved.id = COCOON_TRY(generate_id());
+  reserved.name = request.name;
+  reserved.imported = true;
+  reserved.created_at = utc_now();
+  auto lock = COCOON_TRY(
+      lock_snapshot(ports, reserved.id, sys::FileLock::Mode::kExclusive, "snapshot import"));
+  fs::path part = snapshot_part(ports, reserved.id);
+  Import job{ports, request, reserved, part, SharedMembers(ports, part, request.blobs)};
+  Result<SnapshotImportReport> report;
+  {
+    Rollback undo;
+    report = run(job, undo);
+  }
+  if (report) return report;
+  job.shared.undo();
+  lock.unlink();
+  return pass(std::move(report).error(), "import snapshot");
+}
+
+}  // namespace cocoon::engine

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// `snapshot import`: a snapshot from an archive, a stream or a directory (design §10; spec 04 §11).
+// Everything in it is hostile until it is checked. Links archive and crypto libraries:
+// cocoon_engine_acquire only.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "engine/ports.h"
+#include "engine/snapshot_unpack.h"
+#include "model/snapshot.h"
+
+namespace cocoon::engine {
+
+struct SnapshotImportRequest {
+  SnapshotSource source;
+  std::string name;         // empty: the archive's
+  std::string description;  // empty: the archive's
+  // Where layers, base disk and kernel may be that this store does not have; empty: nowhere.
+  std::filesystem::path blobs;
+  // The user answers for the VMM's state, where it cannot be checked (Firecracker's).
+  bool trust = false;
+};
+
+struct SnapshotImportReport {
+  model::Snapshot snapshot;
+  std::vector<std::string> skipped;  // entries that were no regular files
+};
+
+// Imports a snapshot under a new ID. After a failure or a cancellation nothing is left behind.
+// kConflict ("already exists") for the name; kCorrupt: damaged or hostile, naming the member;
+// kNotFound: the image or the kernel that it rests on is not here; kUnsupported: of another program
+// or version; kSystem: no room.
+Result<SnapshotImportReport> import_snapshot(Ports& ports, const SnapshotImportRequest& request);
+
+}  // namespace cocoon::engine
