@@ -21,9 +21,9 @@ constexpr Milliseconds kQuiet{1'500};  // then the user is told what is waited f
 constexpr std::size_t kMaxAnswer = 64;
 
 bool may_come(const Error& error) {
-  constexpr std::array kinds{ENOENT, ECONNREFUSED, EAGAIN, ECONNRESET, EPIPE};
+  constexpr std::array kKinds{ENOENT, ECONNREFUSED, EAGAIN, ECONNRESET, EPIPE};
   return error.kind == ErrorKind::kSystem &&
-         std::find(kinds.begin(), kinds.end(), error.saved_errno) != kinds.end();
+         std::find(kKinds.begin(), kKinds.end(), error.saved_errno) != kKinds.end();
 }
 
 // One call, with the moment at which the user is told.

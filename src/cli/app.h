@@ -20,6 +20,7 @@ class App {
       : program_(program), settings_(std::move(settings)), output_(output) {}
   App(const App&) = delete;
   App& operator=(const App&) = delete;
+  ~App() = default;
 
   const Program& program() const { return program_; }
   const model::Config& config() const { return settings_.config; }
