@@ -4,16 +4,16 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "engine/cgroups.h"
 #include "engine/live_vm.h"
 #include "engine/reconcile.h"
 #include "engine/snapshot_files.h"
 #include "engine/vm_files.h"
 #include "engine/vm_load.h"
 #include "engine/vm_network.h"
+#include "engine/vm_record.h"
 #include "engine/vm_view.h"
-#include "store/vm_rows.h"
 #include "sys/cancel.h"
-#include "sys/cgroup.h"
 #include "sys/fault.h"
 #include "sys/files.h"
 
@@ -24,13 +24,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kNew = "restore-new";  // staged disks
 constexpr const char* kOld = "restore-old";  // the VM's own, meanwhile
-constexpr Milliseconds kRecordLimit{3'000};
-
-Result<void> store_vm(Ports& ports, const model::Vm& vm) {
-  auto tx = COCOON_TRY(ports.db.begin());
-  COCOON_TRY(store::update_vm(ports.db, vm));
-  return tx.commit();
-}
 
 }  // namespace
 
@@ -90,7 +83,7 @@ Result<model::Vm> undo_restore(Ports& ports, model::Vm vm, const std::string& wh
   if (!old_guest) {
     COCOON_TRY(remove_memory(ports, vm));
     COCOON_TRY(sys::remove_file(ports.paths.exit_file(vm.id)));
-    sys::remove_cgroup(vm.id);
+    COCOON_TRY(remove_vm_cgroup(ports, vm.id));
     if (vm.state == model::VmState::kRunning) {
       vm.state = model::VmState::kStopped;
       vm.stopped_at = utc_now();
@@ -108,10 +101,8 @@ Result<model::Vm> undo_restore(Ports& ports, model::Vm vm, const std::string& wh
 Result<model::Vm> fall_asleep(Ports& ports, model::Vm vm) {
   sys::CancelShield shield;
   COCOON_TRY(end_recorded_vmm(ports, vm));
-  if (vm.state == model::VmState::kRunning) {
-    vm = COCOON_TRY(fold_end(ports, vm, true, kRecordLimit));
-  }
-  sys::remove_cgroup(vm.id);
+  if (vm.state == model::VmState::kRunning) vm = COCOON_TRY(fold_end(ports, vm, true));
+  COCOON_TRY(remove_vm_cgroup(ports, vm.id));
   vm.op.reset();
   vm.exit_reason = "hibernated";
   COCOON_TRY(store_vm(ports, vm));
