@@ -4,6 +4,7 @@
 #include "base/units.h"
 #include "engine/boot_json.h"
 #include "engine/run_spec.h"
+#include "model/guest_files.h"
 #include "vmm/launch.h"
 
 namespace cocoon::engine {
@@ -70,7 +71,7 @@ Result<Links> plan_container(Ports& ports, const CreateRequest& request,
                              model::Vm& vm) {
   Links links;
   for (std::size_t i = 0; i < source.disks.size(); ++i) {
-    add_layer(vm, links, source.disks[i], fmt::format("layer{}.erofs", i), layer_serial(i));
+    add_layer(vm, links, source.disks[i], model::layer_file(i), layer_serial(i));
   }
   vm.boot.kernel = vmm::kKernelFile;
   vm.boot.initrd = vmm::kInitrdFile;
@@ -82,11 +83,11 @@ Result<Links> plan_container(Ports& ports, const CreateRequest& request,
     vm.boot.boot_kit = true;
     vm.boot.kernel_id = kernel.named.kernel.id;
     COCOON_TRY(link_kernel(kernel, able, vm, links));
-    if (kernel.modules) add_layer(vm, links, *kernel.modules, "modules.erofs", kModulesSerial);
+    if (kernel.modules) add_layer(vm, links, *kernel.modules, model::kModulesFile, kModulesSerial);
     vm.run = COCOON_TRY(resolve_run(request, source.image.config));
   }
   model::Disk cow;
-  cow.path = kCowFile;
+  cow.path = model::kCowFile;
   cow.serial = kCowSerial;
   cow.role = model::DiskRole::kCow;
   vm.disks.push_back(cow);
@@ -109,21 +110,21 @@ Result<Links> plan_cloud_image(const CreateRequest& request, const image::BootSo
   }
   vm.boot.firmware = vmm::kFirmwareFile;
   model::Disk overlay;
-  overlay.path = kOverlayFile;
+  overlay.path = model::kOverlayFile;
   overlay.role = model::DiskRole::kCow;
-  overlay.backing = kBaseFile;
+  overlay.backing = model::kBaseFile;
   overlay.blob = base.id;
   vm.disks.push_back(overlay);
   add_data_disks(vm, request);
   if (!request.windows) {
     model::Disk seed;
-    seed.path = kSeedFile;
+    seed.path = model::kSeedFile;
     seed.read_only = true;
     seed.role = model::DiskRole::kCidata;
     vm.disks.push_back(seed);
   }
   Links links;
-  links.links.push_back({base.path, kBaseFile});
+  links.links.push_back({base.path, model::kBaseFile});
   links.blobs.push_back(base.id);
   return links;
 }

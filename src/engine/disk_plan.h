@@ -25,12 +25,6 @@ struct Links {
   std::vector<std::string> blobs;  // to pin
 };
 
-// Names in the VM directory (design §5).
-inline constexpr const char* kCowFile = "cow.raw";
-inline constexpr const char* kOverlayFile = "overlay.qcow2";
-inline constexpr const char* kBaseFile = "base.raw";
-inline constexpr const char* kSeedFile = "cidata.img";
-
 // Fills in the VM's disks, boot configuration, what runs in it and the size of its root disk. Makes
 // nothing. `able` says which form of a kernel the VMM boots. kNotFound: a kernel is needed and
 // there is none; kUnsupported: there is none in the form that this VMM boots; kInvalid: --storage

@@ -18,12 +18,25 @@ namespace fs = std::filesystem;
 
 constexpr Milliseconds kReportLimit{10'000};
 
-void put(std::string& out, std::string_view key, std::string_view value) {
-  out += key;
-  out += '=';
-  out += value;
-  out += '\0';
-}
+// Entries end with NUL: a value with one in it would be two entries.
+class ConfigText {
+ public:
+  void put(std::string_view key, std::string_view value) {
+    if (value.find('\0') != std::string_view::npos) bad_ = key;
+    text_ += key;
+    text_ += '=';
+    text_ += value;
+    text_ += '\0';
+  }
+  Result<std::string> finish() {
+    if (bad_.empty()) return std::move(text_);
+    return fail(ErrorKind::kInvalid, "shim.conf: a value of \"{}\" contains NUL", bad_);
+  }
+
+ private:
+  std::string text_;
+  std::string_view bad_;
+};
 
 // Everything that the shim writes to its report pipe before it closes it.
 Result<std::string> read_report(int fd) {
@@ -71,31 +84,32 @@ std::optional<sys::ProcessRef> parse_report(std::string_view report, std::string
 
 }  // namespace
 
-std::string render_shim_config(const ShimConfig& config) {
-  std::string out;
-  put(out, "version", "1");
-  put(out, "id", config.id);
-  put(out, "vm_dir", config.vm_dir.native());
-  put(out, "log_dir", config.log_dir.native());
-  put(out, "exit_file", config.exit_file.native());
-  put(out, "boot_id", config.boot_id);
-  put(out, "uid", std::to_string(config.uid));
-  put(out, "gid", std::to_string(config.uid));
-  put(out, "groups", fmt::format("{}", fmt::join(config.groups, ",")));
-  put(out, "nonce", config.nonce);
-  put(out, "netns", config.netns);
-  put(out, "cgroup", config.cgroup.native());
-  put(out, "shim_cgroup", config.shim_cgroup.native());
-  put(out, "ends_by", config.launch.ends_by_reboot ? "reboot" : "poweroff");
-  for (const std::string& file : config.launch.lock_files) put(out, "lock", file);
-  put(out, "program", config.launch.program);
-  for (const std::string& arg : config.launch.args) put(out, "arg", arg);
-  for (const std::string& entry : config.launch.env) put(out, "env", entry);
-  return out;
+Result<std::string> render_shim_config(const ShimConfig& config) {
+  ConfigText out;
+  out.put("version", "1");
+  out.put("id", config.id);
+  out.put("vm_dir", config.vm_dir.native());
+  out.put("log_dir", config.log_dir.native());
+  out.put("exit_file", config.exit_file.native());
+  out.put("boot_id", config.boot_id);
+  out.put("uid", std::to_string(config.uid));
+  out.put("gid", std::to_string(config.uid));
+  out.put("groups", fmt::format("{}", fmt::join(config.groups, ",")));
+  out.put("nonce", config.nonce);
+  out.put("netns", config.netns);
+  out.put("cgroup", config.cgroup.native());
+  out.put("shim_cgroup", config.shim_cgroup.native());
+  out.put("ends_by", config.launch.ends_by_reboot ? "reboot" : "poweroff");
+  for (const std::string& file : config.launch.lock_files) out.put("lock", file);
+  out.put("program", config.launch.program);
+  for (const std::string& arg : config.launch.args) out.put("arg", arg);
+  for (const std::string& entry : config.launch.env) out.put("env", entry);
+  return out.finish();
 }
 
 Result<sys::ProcessRef> launch_shim(const ShimConfig& config) {
-  COCOON_TRY(sys::write_file_atomic(config.vm_dir / "shim.conf", render_shim_config(config), 0600));
+  std::string text = COCOON_TRY(render_shim_config(config));
+  COCOON_TRY(sys::write_file_atomic(config.vm_dir / "shim.conf", text, 0600));
   std::string report = COCOON_TRY(run_shim("launch", config.vm_dir));
   if (auto vmm = parse_report(report, "started")) return *vmm;
   if (report.rfind("error ", 0) == 0) report.erase(0, 6);

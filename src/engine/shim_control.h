@@ -32,8 +32,9 @@ struct ShimConfig {
   vmm::Launch launch;
 };
 
-// The content of <vm dir>/shim.conf: key=value strings, each ended by NUL. Pure.
-std::string render_shim_config(const ShimConfig& config);
+// The content of <vm dir>/shim.conf: key=value strings, each ended by NUL. kInvalid when a value
+// contains one. Pure.
+Result<std::string> render_shim_config(const ShimConfig& config);
 
 // Writes shim.conf and starts the shim, which starts the VMM. Returns the VMM. kVmm with the
 // shim's words when it could not; nothing runs then.

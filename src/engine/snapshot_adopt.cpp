@@ -49,6 +49,17 @@ model::Disk* disk_of(model::Snapshot& snapshot, const std::string& name) {
   return nullptr;
 }
 
+// By its content and by all that is said of it: what another archive says of the same kernel must
+// not decide how this one boots.
+std::string adopted_kernel_id(model::Kernel kernel, const std::string& vmlinux) {
+  kernel.id.clear();
+  kernel.created_at.clear();
+  return image::sha256_hex(
+      fmt::format("cocoon kernel from elsewhere 2\nvmlinux {}\n{}\n", vmlinux,
+                  model::to_stored_json(kernel).dump(-1, ' ', false,
+                                                     nlohmann::json::error_handler_t::replace)));
+}
+
 Result<const snapshot::SharedSource*> source_of(const snapshot::Sidecar& sidecar,
                                                 const model::Member& member) {
   auto found = sidecar.shared.find(member.name);
@@ -150,7 +161,9 @@ Result<void> SharedMembers::settle_blob(snapshot::Sidecar& sidecar, const model:
                                         const snapshot::SharedSource& source) {
   model::Disk* disk = disk_of(sidecar.snapshot, member.name);
   bool known = std::find(kBlobKinds.begin(), kBlobKinds.end(), source.kind) != kBlobKinds.end();
-  if (!known || (disk != nullptr && disk->blob != source.id)) {
+  const model::BootConfig& boot = sidecar.snapshot.vm.boot;
+  bool of_object = boot.boot_kit && boot.kernel == member.name;
+  if (!known || of_object || (disk != nullptr && disk->blob != source.id)) {
     return fail(ErrorKind::kCorrupt, "the archive does not say what it is");
   }
   auto lease = COCOON_TRY(local_blob(source.id, member.sha256));
@@ -227,10 +240,7 @@ Result<std::string> SharedMembers::adopt_kernel(const model::Kernel& object) {
     if (modules == local_ids_.end()) return fail(ErrorKind::kCorrupt, "its modules are missing");
     kernel.modules_blob = modules->second;
   }
-  kernel.id = image::sha256_hex(fmt::format(
-      "cocoon kernel from elsewhere 1\nkernel {}\ninitramfs {}\nvmlinux {}\nmodules {}\n"
-      "version {}\n",
-      object.kernel_sha256, object.initramfs_sha256, vmlinux, kernel.modules_blob, object.version));
+  kernel.id = adopted_kernel_id(kernel, vmlinux);
   auto lock_path = ports_.paths.lock("kernel", kernel.id);
   COCOON_TRY(sys::make_dirs(lock_path.parent_path(), 0700));
   kernel_lock_ = COCOON_TRY(sys::FileLock::take(lock_path, sys::FileLock::Mode::kExclusive,
@@ -255,6 +265,7 @@ Result<void> SharedMembers::make_kernel(model::Kernel& kernel) {
   kernel.kernel_size = COCOON_TRY(place(model::kKernelFile));
   kernel.initramfs_size = COCOON_TRY(place(model::kInitramfsFile));
   kernel.vmlinux_size = COCOON_TRY(place(model::kVmlinuxFile));
+  COCOON_TRY(sys::sync_dir(dir));
   kernel.created_at = utc_now();
   made_kernel_ = kernel.id;
   COCOON_TRY(store::put_pending_kernel(ports_.db, kernel));
@@ -314,9 +325,10 @@ void SharedMembers::undo() {
   sys::CancelShield shield;
   leases_.clear();
   if (!made_kernel_.empty()) {
-    // The lock is still ours, so nobody can have begun to use it.
-    ignore(sys::remove_tree(ports_.paths.kernel(made_kernel_)), "undo of a kernel; gc removes it");
-    ignore(store::delete_kernel(ports_.db, made_kernel_), "undo of a kernel; gc removes it");
+    // The row goes first, and stays when another snapshot's row has come to rest on it.
+    auto gone = store::delete_kernel(ports_.db, made_kernel_);
+    if (gone) gone = sys::remove_tree(ports_.paths.kernel(made_kernel_));
+    ignore(gone, "undo of a kernel; gc removes it");
   }
   if (kernel_lock_) kernel_lock_->unlink();
   store_.undo();

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <ctime>
 #include <map>
@@ -18,6 +19,7 @@
 #include "model/wording.h"
 #include "snapshot/archive/archive_writer.h"
 #include "snapshot/archive/documents.h"
+#include "snapshot/archive/sparse_map.h"
 #include "store/blob_rows.h"
 #include "store/kernel_rows.h"
 #include "store/snapshot_rows.h"
@@ -117,9 +119,43 @@ Result<Content> gather(Ports& ports, const model::Snapshot& snapshot, bool with_
   return content;
 }
 
-Result<void> write_archive(const Content& content, int fd, Packing packing) {
-  auto sink = COCOON_TRY(snapshot::open_sink(fd, packing));
-  snapshot::ArchiveWriter writer(*sink);
+// Tells how much was written, before it is packed.
+class CountedSink : public snapshot::ByteSink {
+ public:
+  CountedSink(snapshot::SinkPtr inner, const ExportRequest& request, std::int64_t total)
+      : inner_(std::move(inner)), request_(request), total_(total) {}
+
+  Result<void> write(std::string_view bytes) override {
+    COCOON_TRY(inner_->write(bytes));
+    done_ += static_cast<std::int64_t>(bytes.size());
+    // Headers are not counted in the total.
+    if (request_.progress) request_.progress(std::min(done_, total_), total_);
+    return {};
+  }
+  Result<void> finish() override { return inner_->finish(); }
+
+ private:
+  snapshot::SinkPtr inner_;
+  const ExportRequest& request_;
+  std::int64_t done_ = 0;
+  std::int64_t total_;
+};
+
+// Of data; 0 for a file that is gone, which is said when its turn comes.
+std::int64_t data_bytes_of(const fs::path& path) {
+  auto file = sys::open_file(path, O_RDONLY | O_NOFOLLOW);
+  struct stat info {};
+  if (!file || fstat(file->get(), &info) != 0) return 0;
+  auto data = snapshot::find_data(file->get(), info.st_size);
+  return data ? snapshot::data_bytes(*data) : info.st_size;
+}
+
+Result<void> write_archive(const Content& content, int fd, Packing packing,
+                           const ExportRequest& request) {
+  std::int64_t total = 0;
+  for (const auto& [name, path] : content.files) total += data_bytes_of(path);
+  CountedSink sink(COCOON_TRY(snapshot::open_sink(fd, packing)), request, total);
+  snapshot::ArchiveWriter writer(sink);
   std::int64_t now = time(nullptr);
   COCOON_TRY(writer.add_text(std::string(snapshot::kEnvelopeFile), content.envelope, now));
   bool has_sidecar = false;
@@ -207,22 +243,36 @@ class NewFile {
   fs::path temp_;  // empty: it has no name
 };
 
+Result<bool> is_absent(const fs::path& path, struct stat& info) {
+  if (lstat(path.c_str(), &info) == 0) return false;
+  if (errno == ENOENT) return true;
+  return fail_errno(fmt::format("look at {}", path.native()));
+}
+
+// What takes the place of a device or a link would do more than the user means.
 Result<void> check_free(const fs::path& path, bool force) {
   struct stat info {};
-  if (lstat(path.c_str(), &info) != 0) return {};
-  if (S_ISDIR(info.st_mode)) {
-    return fail(ErrorKind::kConflict, "{} is a directory", path.native());
+  if (COCOON_TRY(is_absent(path, info))) return {};
+  if (!S_ISREG(info.st_mode)) {
+    return fail(ErrorKind::kConflict, "{} {} and is no regular file", path.native(),
+                model::kAlreadyExists);
   }
   if (!force) return already_there(path);
   return {};
 }
 
+Result<void> check_free_dir(const fs::path& dir) {
+  std::error_code error;
+  struct stat info {};
+  if (COCOON_TRY(is_absent(dir, info))) return {};
+  if (S_ISDIR(info.st_mode) && fs::is_empty(dir, error)) return {};
+  return fail(ErrorKind::kConflict, "{} {} and is no empty directory", dir.native(),
+              model::kAlreadyExists);
+}
+
 Result<void> write_to_dir(const Content& content, const fs::path& dir) {
   std::error_code error;
-  if (sys::exists(dir) && !fs::is_empty(dir, error)) {
-    return fail(ErrorKind::kConflict, "{} {} and is not empty", dir.native(),
-                model::kAlreadyExists);
-  }
+  COCOON_TRY(check_free_dir(dir));
   fs::path absolute = fs::absolute(dir, error).lexically_normal();
   if (!absolute.has_filename()) absolute = absolute.parent_path();  // it was given as "dir/"
   auto temp = COCOON_TRY(sys::TempDir::create(absolute.parent_path(), ".cocoon-export-"));
@@ -257,27 +307,35 @@ fs::path default_file(const model::Snapshot& snapshot, const ExportRequest& requ
   return base + std::string(suffix_of(request.packing.value_or(Packing::kZstd)));
 }
 
-Result<fs::path> write_out(const Content& content, const model::Snapshot& snapshot,
-                           const ExportRequest& request) {
-  if (!request.to_dir.empty()) {
-    COCOON_TRY(write_to_dir(content, request.to_dir));
-    return request.to_dir;
+// Where it goes; empty for standard output.
+fs::path target_of(const model::Snapshot& snapshot, const ExportRequest& request) {
+  if (!request.to_dir.empty()) return request.to_dir;
+  if (request.file == "-") return {};
+  return request.file.empty() ? default_file(snapshot, request) : fs::path(request.file);
+}
+
+// Said before every byte of a large snapshot has been read.
+Result<void> check_target(const fs::path& target, const ExportRequest& request) {
+  if (target.empty()) return {};
+  return request.to_dir.empty() ? check_free(target, request.force) : check_free_dir(target);
+}
+
+Result<void> write_out(const Content& content, const fs::path& path, const ExportRequest& request) {
+  if (!request.to_dir.empty()) return write_to_dir(content, path);
+  if (path.empty()) {
+    COCOON_TRY(write_archive(content, request.standard_output,
+                             request.packing.value_or(Packing::kNone), request),
+               "standard output");
+    return {};
   }
-  if (request.file == "-") {
-    COCOON_TRY(
-        write_archive(content, request.standard_output, request.packing.value_or(Packing::kNone)),
-        "standard output");
-    return fs::path();
-  }
-  fs::path path = request.file.empty() ? default_file(snapshot, request) : fs::path(request.file);
   COCOON_TRY(check_free(path, request.force));
   NewFile file = COCOON_TRY(NewFile::create(path));
   Packing packing = request.packing.value_or(packing_of(path.filename().native()));
-  COCOON_TRY(write_archive(content, file.fd(), packing), "write {}", path.native());
+  COCOON_TRY(write_archive(content, file.fd(), packing, request), "write {}", path.native());
   COCOON_TRY(sys::check_cancelled());
   COCOON_TRY(file.publish(request.force));
   sys::side_effect("publish archive");
-  return path;
+  return {};
 }
 
 }  // namespace
@@ -294,12 +352,13 @@ Result<ExportReport> export_snapshot(Ports& ports, const std::string& id,
   ExportReport report;
   report.snapshot = COCOON_TRY(ready_snapshot(ports, id));
   std::string what = report.snapshot.name.empty() ? id : report.snapshot.name;
+  report.file = target_of(report.snapshot, request);
+  COCOON_TRY(check_target(report.file, request), "export snapshot \"{}\"", what);
   report.snapshot =
       COCOON_TRY(with_digests(ports, std::move(report.snapshot)), "export snapshot \"{}\"", what);
   Content content = COCOON_TRY(gather(ports, report.snapshot, request.with_image),
                                "export snapshot \"{}\"", what);
-  report.file =
-      COCOON_TRY(write_out(content, report.snapshot, request), "export snapshot \"{}\"", what);
+  COCOON_TRY(write_out(content, report.file, request), "export snapshot \"{}\"", what);
   return report;
 }
 

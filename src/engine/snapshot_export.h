@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -25,6 +26,8 @@ struct ExportRequest {
   // them.
   bool with_image = false;
   int standard_output = 1;
+  // How far it is, for the user: bytes of data written, and how many there are. May be empty.
+  std::function<void(std::int64_t done, std::int64_t total)> progress;
 };
 
 struct ExportReport {

@@ -133,7 +133,9 @@ Result<void> take_saved_file(const Ports& ports, const model::Vm& vm, const std:
 
 Result<void> publish_snapshot(const Ports& ports, const model::Snapshot& snapshot) {
   fs::path part = snapshot_part(ports, snapshot.id);
-  std::string text = model::to_stored_json(snapshot).dump();
+  // What the user says of it may be no UTF-8.
+  std::string text = model::to_stored_json(snapshot).dump(-1, ' ', false,
+                                                          nlohmann::json::error_handler_t::replace);
   COCOON_TRY(sys::write_file_atomic(part / kSidecarFile, text, 0444));
   COCOON_TRY(sys::sync_dir(part));
   COCOON_TRY(sys::rename_path(part, snapshot_dir(ports, snapshot.id)));

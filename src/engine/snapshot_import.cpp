@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/snapshot_import.h"
 
+#include <algorithm>
+
 #include "base/clock.h"
 #include "base/id.h"
 #include "disk/qcow2_header.h"
@@ -16,6 +18,7 @@
 #include "store/snapshot_rows.h"
 #include "sys/cancel.h"
 #include "sys/fault.h"
+#include "vmm/backend.h"
 
 namespace cocoon::engine {
 namespace {
@@ -23,9 +26,6 @@ namespace {
 namespace fs = std::filesystem;
 
 using Files = std::map<std::string, snapshot::UnpackedFile>;
-
-// Its saved state names the files that it opens, and nobody but it can read that state.
-bool names_files_in_its_state(std::string_view hypervisor) { return hypervisor == "firecracker"; }
 
 // A row before the first side effect. Of the VM nothing is known yet.
 Result<void> reserve(Ports& ports, const model::Snapshot& snapshot, Rollback& undo) {
@@ -41,14 +41,19 @@ Result<void> reserve(Ports& ports, const model::Snapshot& snapshot, Rollback& un
 // The row again, with what it pins.
 Result<void> pin(Ports& ports, const model::Snapshot& reserved, const model::Snapshot& snapshot,
                  const std::vector<std::string>& blobs) {
-  if (reserved.name.empty()) COCOON_TRY(reclaim_name(ports, snapshot.name));
+  bool named_by_archive = reserved.name.empty() && !snapshot.name.empty();
+  if (named_by_archive) COCOON_TRY(reclaim_name(ports, snapshot.name));
   auto tx = COCOON_TRY(ports.db.begin());
   const std::string& kernel = snapshot.vm.boot.kernel_id;
   if (!kernel.empty() && !COCOON_TRY(store::get_kernel(ports.db, kernel))) {
     return fail(ErrorKind::kNotFound, "kernel object {} is not there any more", kernel);
   }
   COCOON_TRY(store::delete_snapshot(ports.db, snapshot.id));
-  COCOON_TRY(store::insert_snapshot(ports.db, snapshot, blobs));
+  auto inserted = store::insert_snapshot(ports.db, snapshot, blobs);
+  if (!inserted && named_by_archive && inserted.error().kind == ErrorKind::kConflict) {
+    return fail(ErrorKind::kConflict, "{}: --name gives it another", inserted.error().to_string());
+  }
+  COCOON_TRY(std::move(inserted));
   COCOON_TRY(tx.commit());
   sys::side_effect("pin blobs");
   return {};
@@ -80,19 +85,43 @@ Result<void> make_ours(const SnapshotImportRequest& request, const model::Snapsh
   snapshot.imported = true;
   snapshot.hibernated = false;
   snapshot.created_at = reserved.created_at;
-  snapshot.untrusted = !request.trust && names_files_in_its_state(snapshot.vm.hypervisor);
   model::Vm& vm = snapshot.vm;
   vm.id = COCOON_TRY(generate_id());  // whose it was is not proven
   vm.state = model::VmState::kStopped;
   vm.uid = 0;
   vm.vmm = {};
   vm.op.reset();
+  vm.exit_code.reset();
+  vm.exit_reason.clear();
   vm.hibernation.clear();
   vm.ports.clear();
+  if (!vm.boot.boot_kit) vm.boot.kernel_id.clear();  // nothing of it is needed
   for (model::Nic& nic : vm.nics) {
     if (nic.backend != model::kUserNic) nic.netns_path = network::netns_path(vm.id).native();
   }
   return {};
+}
+
+// State and memory are what this VMM makes at a save, no more and no less.
+Result<void> check_saved(const model::Snapshot& snapshot, const vmm::SavedFiles& files) {
+  auto is_state = [&files](const std::string& name) {
+    return std::find(files.state.begin(), files.state.end(), name) != files.state.end();
+  };
+  for (const model::Member& member : snapshot.members) {
+    bool is_strange = (member.kind == model::MemberKind::kState && !is_state(member.name)) ||
+                      (member.kind == model::MemberKind::kMemory && member.name != files.memory);
+    if (!is_strange) continue;
+    return fail(ErrorKind::kCorrupt, "member {} is nothing that {} saves", member.name,
+                snapshot.vm.hypervisor);
+  }
+  for (const std::string& name : files.state) {
+    const model::Member* member = model::find_member(snapshot, name);
+    if (member != nullptr && member->kind == model::MemberKind::kState) continue;
+    return fail(ErrorKind::kCorrupt, "{} is not among the members", name);
+  }
+  const model::Member* memory = model::find_member(snapshot, files.memory);
+  if (memory != nullptr && memory->kind == model::MemberKind::kMemory) return {};
+  return fail(ErrorKind::kCorrupt, "{} is not among the members", files.memory);
 }
 
 // Every member of its own is there, of its size and with its digest, and nothing else is.
@@ -160,6 +189,27 @@ struct Import {
   SharedMembers shared;
 };
 
+// What the archive says of the snapshot, under all rules, before anything in it is acted upon.
+Result<snapshot::Sidecar> checked_record(const Import& job, const snapshot::Unpacked& unpacked) {
+  auto sidecar = COCOON_TRY(read_documents(unpacked));
+  model::Snapshot& snapshot = sidecar.snapshot;
+  COCOON_TRY(make_ours(job.request, job.reserved, snapshot));
+  COCOON_TRY(model::validate(snapshot));
+  auto backend = COCOON_TRY(vmm::make_backend(snapshot.vm.hypervisor, job.ports.config));
+  auto saved = COCOON_TRY(backend->saved_files(snapshot.vm));
+  COCOON_TRY(check_saved(snapshot, saved));
+  snapshot.untrusted = saved.names_files && !job.request.trust;
+  return sidecar;
+}
+
+// What is invalid in an archive is no mistake of whoever calls.
+Result<snapshot::Sidecar> as_found(Result<snapshot::Sidecar> sidecar) {
+  if (sidecar || sidecar.error().kind != ErrorKind::kInvalid) return sidecar;
+  Error error = std::move(sidecar).error();
+  error.kind = ErrorKind::kCorrupt;
+  return pass(std::move(error));
+}
+
 Result<SnapshotImportReport> run(Import& job, Rollback& undo) {
   Ports& ports = job.ports;
   SnapshotImportReport report;
@@ -167,10 +217,7 @@ Result<SnapshotImportReport> run(Import& job, Rollback& undo) {
   COCOON_TRY(sys::make_dirs(job.part, 0700));
   sys::side_effect("make snapshot directory");
   auto unpacked = COCOON_TRY(unpack_snapshot(job.request.source, job.part));
-  auto sidecar = COCOON_TRY(read_documents(unpacked));
-  COCOON_TRY(make_ours(job.request, job.reserved, sidecar.snapshot));
-  // All rules before anything in it is acted upon.
-  COCOON_TRY(model::validate(sidecar.snapshot));
+  auto sidecar = COCOON_TRY(as_found(checked_record(job, unpacked)));
   COCOON_TRY(job.shared.settle(sidecar, unpacked.files));
   model::Snapshot& snapshot = sidecar.snapshot;
   COCOON_TRY(check_own_members(snapshot, std::move(unpacked.files)));
@@ -195,6 +242,7 @@ Result<SnapshotImportReport> run(Import& job, Rollback& undo) {
 Result<SnapshotImportReport> import_snapshot(Ports& ports, const SnapshotImportRequest& request) {
   if (!request.name.empty()) COCOON_TRY(model::check_snapshot_name(request.name));
   COCOON_TRY(check_layout(ports));
+  if (!request.blobs.empty()) COCOON_TRY(sys::open_dir(request.blobs), "--blobs");
   model::Snapshot reserved;
   reserved.id = COCOON_TRY(generate_id());
   reserved.name = request.name;

@@ -16,12 +16,37 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Result<image::SourcePtr> open_stream(const SnapshotSource& source) {
-  if (source.file == "-") {
-    return image::SourcePtr(
-        std::make_unique<image::StreamSource>(source.standard_input, "standard input"));
+// Tells how much was read.
+class CountedSource : public image::ByteSource {
+ public:
+  CountedSource(image::SourcePtr inner, const SnapshotSource& request, std::int64_t total)
+      : inner_(std::move(inner)), request_(request), total_(total) {}
+
+  Result<std::size_t> read(char* data, std::size_t size) override {
+    std::size_t got = COCOON_TRY(inner_->read(data, size));
+    done_ += static_cast<std::int64_t>(got);
+    if (request_.progress) request_.progress(done_, total_);
+    return got;
   }
-  return image::SourcePtr(COCOON_TRY(image::FileSource::open(source.file)));
+
+ private:
+  image::SourcePtr inner_;
+  const SnapshotSource& request_;
+  std::int64_t done_ = 0;
+  std::int64_t total_;
+};
+
+Result<image::SourcePtr> open_stream(const SnapshotSource& source) {
+  image::SourcePtr stream;
+  std::int64_t size = -1;
+  if (source.file == "-") {
+    stream = std::make_unique<image::StreamSource>(source.standard_input, "standard input");
+  } else {
+    auto file = COCOON_TRY(image::FileSource::open(source.file));
+    size = file->size();
+    stream = std::move(file);
+  }
+  return image::SourcePtr(std::make_unique<CountedSource>(std::move(stream), source, size));
 }
 
 Result<snapshot::Unpacked> unpack_stream(const SnapshotSource& source, const fs::path& part) {
@@ -52,6 +77,15 @@ Result<void> take_file(int from, const std::string& name, const fs::path& part,
   return {};
 }
 
+// It may have become something else since it was looked at.
+Result<sys::UniqueFd> open_regular(int dir, const std::string& name) {
+  sys::UniqueFd file = COCOON_TRY(sys::open_beneath(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  struct stat info {};
+  if (fstat(file.get(), &info) != 0) return fail_errno("stat");
+  if (S_ISREG(info.st_mode)) return file;
+  return fail(ErrorKind::kInvalid, "it is not a regular file");
+}
+
 Result<snapshot::Unpacked> take_directory(const fs::path& from, const fs::path& part) {
   sys::UniqueFd dir = COCOON_TRY(sys::open_dir(from));
   std::vector<std::string> names = COCOON_TRY(sys::list_dir(from));
@@ -62,15 +96,17 @@ Result<snapshot::Unpacked> take_directory(const fs::path& from, const fs::path& 
   snapshot::Unpacked out;
   for (const std::string& name : names) {
     COCOON_TRY(sys::check_cancelled());
-    auto file = sys::open_beneath(dir.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     struct stat info {};
-    bool regular = file && fstat(file->get(), &info) == 0 && S_ISREG(info.st_mode);
-    if (!regular) {
+    if (fstatat(dir.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0) {
+      return fail_errno(fmt::format("look at {}", (from / name).native()));
+    }
+    if (!S_ISREG(info.st_mode)) {
       out.skipped.push_back(name);
       continue;
     }
     std::string plain = COCOON_TRY(snapshot::member_name(name));
-    COCOON_TRY(take_file(file->get(), plain, part, out), "{}", name);
+    sys::UniqueFd file = COCOON_TRY(open_regular(dir.get(), name), "open {}", name);
+    COCOON_TRY(take_file(file.get(), plain, part, out), "{}", name);
   }
   return out;
 }

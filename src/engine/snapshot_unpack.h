@@ -3,7 +3,9 @@
 // archive libraries: cocoon_engine_acquire only.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "base/error.h"
@@ -15,6 +17,9 @@ struct SnapshotSource {
   std::string file;                 // "-": standard input
   std::filesystem::path directory;  // instead of a file; empty: none
   int standard_input = 0;
+  // How far it is, for the user: bytes read of a file or a stream, and how many there are (-1: not
+  // known). May be empty.
+  std::function<void(std::int64_t done, std::int64_t total)> progress;
 };
 
 // Unpacks it into `part`, by reflinks from a directory where the file system can. gzip and zstd are

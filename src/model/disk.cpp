@@ -46,6 +46,10 @@ Result<void> validate_one(const Disk& disk) {
   if (disk.serial.size() > kMaxSerial) {
     return fail(ErrorKind::kInvalid, "serial \"{}\" is longer than {}", disk.serial, kMaxSerial);
   }
+  auto is_printed = [](char c) { return c > ' ' && c < 0x7f; };
+  if (!std::all_of(disk.serial.begin(), disk.serial.end(), is_printed)) {
+    return fail(ErrorKind::kInvalid, "serial \"{}\" is no word", escape_controls(disk.serial));
+  }
   bool want_read_only = disk.role == DiskRole::kLayer || disk.role == DiskRole::kCidata;
   if (disk.read_only != want_read_only) {
     return fail(ErrorKind::kInvalid, "role {} must be {}", role_name(disk.role),

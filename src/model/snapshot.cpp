@@ -7,6 +7,7 @@
 
 #include "base/id.h"
 #include "base/text.h"
+#include "model/guest_files.h"
 #include "model/json_fields.h"
 
 namespace cocoon::model {
@@ -23,20 +24,6 @@ constexpr std::array kKinds{MemberKind::kShared, MemberKind::kDisk, MemberKind::
 
 bool is_letter_or_digit(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-// A name in a flat directory (spec 04 §11.9).
-bool is_member_name(std::string_view name) {
-  return !name.empty() && name.size() <= 255 && name[0] != '.' &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return is_letter_or_digit(c) || c == '.' || c == '_' || c == '-';
-         });
-}
-
-bool is_sha256(std::string_view text) {
-  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
 }
 
 const char* digest_key(MemberKind kind) {
@@ -100,7 +87,7 @@ Result<void> check_member(const Member& member, std::set<std::string_view>& seen
   if (member.size < 0) {
     return fail(ErrorKind::kCorrupt, "member \"{}\" has size {}", member.name, member.size);
   }
-  if (!member.sha256.empty() && !is_sha256(member.sha256)) {
+  if (!member.sha256.empty() && !is_sha256_hex(member.sha256)) {
     return fail(ErrorKind::kCorrupt, "member \"{}\": its sha256 is none", member.name);
   }
   return {};
@@ -121,17 +108,36 @@ Result<void> check_needed(const Snapshot& snapshot, const std::vector<std::strin
   return {};
 }
 
-Result<void> check_roots(const Vm& vm) {
+// Under another name a file would take the place of what the shim or the VMM keeps in a clone's
+// directory, or lie outside of it.
+Result<void> check_names(const Vm& vm) {
   auto cows = std::count_if(vm.disks.begin(), vm.disks.end(),
                             [](const Disk& disk) { return disk.role == DiskRole::kCow; });
   if (cows != 1) return fail(ErrorKind::kInvalid, "{} root disks, but a VM has one", cows);
   for (const Disk& disk : vm.disks) {
-    if (!is_member_name(disk.path)) {
-      return fail(ErrorKind::kInvalid, "disk \"{}\": no plain file name", disk.path);
-    }
-    if (disk.role == DiskRole::kData && disk.path != fmt::format("data-{}.raw", disk.serial)) {
-      return fail(ErrorKind::kInvalid, "data disk \"{}\" in file \"{}\"", disk.serial, disk.path);
-    }
+    if (has_usual_name(disk)) continue;
+    return fail(ErrorKind::kInvalid, "\"{}\" is not what the file of disk \"{}\" ({}) is called",
+                disk.path, disk.serial, role_name(disk.role));
+  }
+  for (auto [name, usual] : {std::pair(std::string_view(vm.boot.kernel), kGuestKernelFile),
+                             std::pair(std::string_view(vm.boot.initrd), kGuestInitrdFile),
+                             std::pair(std::string_view(vm.boot.firmware), kFirmwareFile)}) {
+    if (name.empty() || name == usual) continue;
+    return fail(ErrorKind::kInvalid, "boot file \"{}\", but it is called {}", name, usual);
+  }
+  return {};
+}
+
+// Disks and shared files that no part of the VM needs would come into every clone's directory.
+Result<void> check_wanted(const Snapshot& snapshot) {
+  auto shared = shared_files(snapshot.vm);
+  auto disks = disk_files(snapshot.vm);
+  if (!snapshot.vm.boot.firmware.empty()) disks.emplace_back(kVariablesFile);
+  for (const Member& member : snapshot.members) {
+    if (member.kind != MemberKind::kShared && member.kind != MemberKind::kDisk) continue;
+    const auto& wanted = member.kind == MemberKind::kShared ? shared : disks;
+    if (std::find(wanted.begin(), wanted.end(), member.name) != wanted.end()) continue;
+    return fail(ErrorKind::kCorrupt, "member {} belongs to nothing that the VM has", member.name);
   }
   return {};
 }
@@ -195,7 +201,8 @@ Result<void> check_snapshot_name(std::string_view name) {
 }
 
 std::string file_name_of(std::string_view snapshot_name) {
-  std::string out(snapshot_name);
+  constexpr std::size_t kLongest = 200;  // of the 255 bytes that file systems have: endings follow
+  std::string out(snapshot_name.substr(0, kLongest));
   for (char& c : out) {
     if (!is_letter_or_digit(c) && c != '.' && c != '-') c = '_';
   }
@@ -291,11 +298,12 @@ Result<void> validate(const Snapshot& snapshot) {
   }
   if (!snapshot.name.empty()) COCOON_TRY(check_snapshot_name(snapshot.name));
   COCOON_TRY(validate(snapshot.vm));
-  COCOON_TRY(check_roots(snapshot.vm));
+  COCOON_TRY(check_names(snapshot.vm));
   std::set<std::string_view> seen;
   for (const Member& member : snapshot.members) COCOON_TRY(check_member(member, seen));
   COCOON_TRY(check_needed(snapshot, shared_files(snapshot.vm), MemberKind::kShared));
-  return check_needed(snapshot, disk_files(snapshot.vm), MemberKind::kDisk);
+  COCOON_TRY(check_needed(snapshot, disk_files(snapshot.vm), MemberKind::kDisk));
+  return check_wanted(snapshot);
 }
 
 json to_public_json(const Snapshot& snapshot, std::int64_t allocated) {

@@ -75,7 +75,8 @@ struct Snapshot {
 // (clients send "repo:tag", spec 05 §7.1). kInvalid.
 Result<void> check_snapshot_name(std::string_view name);
 
-// The name with all that is not fit for a file name replaced: "base:1.4" -> "base_1.4".
+// The name with all that is not fit for a file name replaced, and not longer than endings leave
+// room for: "base:1.4" -> "base_1.4".
 std::string file_name_of(std::string_view snapshot_name);
 
 // As stored, and as in the sidecar. Unknown keys are ignored, missing ones get defaults; kCorrupt
@@ -84,8 +85,9 @@ nlohmann::json to_stored_json(const Snapshot& snapshot);
 Result<Snapshot> parse_snapshot(const nlohmann::json& json);
 
 // Everything that must hold before anything acts on a snapshot: its VM's invariants (validate), one
-// COW disk under its usual name, every file that the VM needs among the members under a plain name,
-// exactly once. kInvalid or kCorrupt, naming the member.
+// COW disk, disks and boot files under their usual names (guest_files.h), every file that the VM
+// needs among the members exactly once, and no other disk or shared file. kInvalid or kCorrupt,
+// naming the member.
 Result<void> validate(const Snapshot& snapshot);
 
 // The names of the VM directory that a snapshot of this VM consists of, by kind: links to shared

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/id.h"
+#include "base/text.h"
 #include "model/image.h"
 #include "model/json_fields.h"
 
@@ -271,6 +272,14 @@ Result<void> validate_cloud_mounts(const Vm& vm) {
   return {};
 }
 
+// It becomes an argument of the VMM.
+Result<void> validate_cmdline(std::string_view line) {
+  auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  if (std::none_of(line.begin(), line.end(), is_control)) return {};
+  return fail(ErrorKind::kInvalid, "the kernel command line \"{}\" has control characters",
+              escape_controls(line));
+}
+
 }  // namespace
 
 Result<void> validate(const Vm& vm) {
@@ -286,6 +295,7 @@ Result<void> validate(const Vm& vm) {
   if (vm.boot.kernel.empty() == vm.boot.firmware.empty() && !vm.disks.empty()) {
     return fail(ErrorKind::kInvalid, "a VM boots either a kernel or a firmware");
   }
+  COCOON_TRY(validate_cmdline(vm.boot.cmdline));
   COCOON_TRY(validate_nics(vm.nics));
   COCOON_TRY(validate_ports(vm.ports));
   if (!vm.ports.empty() && vm.nics.empty()) {

@@ -9,14 +9,16 @@
 
 #include <nlohmann/json.hpp>
 
+#include "model/guest_files.h"
+
 namespace cocoon::vmm {
 
 // Names in the VM directory that every backend shares (design §5). A VMM is only ever told names
 // relative to its working directory, which is the VM directory.
-inline constexpr const char* kKernelFile = "kernel";
-inline constexpr const char* kInitrdFile = "initrd";
-inline constexpr const char* kFirmwareFile = "firmware.fd";
-inline constexpr const char* kVariablesFile = "vars.fd";  // the firmware's, written by the guest
+inline constexpr const char* kKernelFile = model::kGuestKernelFile;
+inline constexpr const char* kInitrdFile = model::kGuestInitrdFile;
+inline constexpr const char* kFirmwareFile = model::kFirmwareFile;
+inline constexpr const char* kVariablesFile = model::kVariablesFile;
 inline constexpr const char* kMemoryFile = "memory";
 inline constexpr const char* kSocketDir = "sock";
 

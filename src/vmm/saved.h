@@ -35,6 +35,9 @@ struct SavedFiles {
   // True: save() writes it; false: it is copied from the VM directory's kMemoryFile while the guest
   // is paused.
   bool memory_by_vmm = true;
+  // The state names files that the VMM opens, in a form that nobody but it can read: made elsewhere
+  // it is to be trusted or not to be loaded (design decision 8).
+  bool names_files = false;
 };
 
 // A snapshot that is to be loaded.

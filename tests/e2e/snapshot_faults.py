@@ -3,8 +3,10 @@
 source must run on, and one `gc` brings the host to a clean census. Needs a build with COCOON_FAULTS=ON.
 """
 
+import shutil
+
 import cocoon_e2e
-from cocoon_e2e import SMALL, wait_for
+from cocoon_e2e import SMALL, Cocoon, wait_for
 from sweep import Sweep
 
 COUNT = ("busybox", "--", "/bin/sh", "-c",
@@ -94,6 +96,30 @@ class SnapshotFaults(Sweep):
         self.addCleanup(archive.unlink)
         self.c.ok("snapshot", "export", "--with-image", "--force", "-o", archive, "base", seconds=300)
         self.sweep(("snapshot", "import", "--name", "made", archive), self.saved)
+
+    def test_import_onto_another_host(self):
+        """Layers, module tree and kernel object come out of the archive, with side effects of their own."""
+        self.saved()
+        archive = self.c.base / "whole.tar"
+        self.addCleanup(archive.unlink)
+        self.c.ok("snapshot", "export", "--with-image", "--force", "-o", archive, "base", seconds=300)
+        here, self.c = self.c, Cocoon(self.c.base / "other")
+        self.c.base.mkdir()
+        self.recover = self.recover_empty
+        try:
+            self.sweep(("snapshot", "import", "--name", "made", archive))
+        finally:
+            other, self.c = self.c, here
+            shutil.rmtree(other.base)
+
+    def recover_empty(self):
+        """Nothing but the snapshot can be there, and with it everything goes."""
+        self.c.ok("gc")
+        for snapshot in self.c.ok("snapshot", "list", "-o", "json").json():
+            self.c.ok("snapshot", "verify", snapshot["id"], seconds=300)
+            self.c.ok("snapshot", "rm", snapshot["id"])
+        self.c.empty()
+        self.c.census.assert_empty()
 
     def test_export(self):
         archive = self.c.base / "made.tar"

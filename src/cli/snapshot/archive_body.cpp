@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "cli/app.h"
 #include "cli/json_output.h"
+#include "cli/progress.h"
 #include "engine/snapshot_export.h"
 #include "engine/snapshot_import.h"
 #include "engine/snapshot_list.h"
@@ -70,7 +71,13 @@ Result<int> run_snapshot_export(App& app, const SnapshotExportFlags& flags,
   request.force = flags.force;
   request.with_image = flags.with_image;
   request.standard_output = STDOUT_FILENO;
+  // Who reads an archive from standard output wants nothing but errors beside it.
+  ProgressView view(app.output(), flags.output == "-" ? ProgressMode::kNone : ProgressMode::kAuto);
+  request.progress = [&view](std::int64_t done, std::int64_t total) {
+    view.transfer("export", done, total);
+  };
   auto report = COCOON_TRY(engine::export_snapshot(*found.ports, found.id, request));
+  view.finish();
   if (report.file.empty()) return 0;
   app.output().line(report.file.native());
   app.output().remark(fmt::format("exported snapshot {}", shown_name(report.snapshot)));
@@ -86,7 +93,12 @@ Result<int> run_snapshot_import(App& app, const SnapshotImportFlags& flags,
   request.blobs = flags.blobs;
   request.trust = flags.trust;
   engine::Ports* ports = COCOON_TRY(app.ports());
+  ProgressView view(app.output());
+  request.source.progress = [&view](std::int64_t done, std::int64_t total) {
+    view.transfer("import", done, total);
+  };
   auto report = COCOON_TRY(engine::import_snapshot(*ports, request));
+  view.finish();
   for (const std::string& name : report.skipped) {
     app.output().remark(fmt::format("left out {}: no regular file", name));
   }

@@ -59,7 +59,7 @@ Result<void> ArchiveWriter::add_file(const std::string& name, int fd) {
   }
   file.size = data_bytes(segments);
   COCOON_TRY(sink_.write(render_header(file)));
-  for (const Segment& segment : segments) COCOON_TRY(copy(fd, segment), "read {}", name);
+  for (const Segment& segment : segments) COCOON_TRY(copy(fd, segment), "{}", name);
   return sink_.write(padding(file.size));
 }
 

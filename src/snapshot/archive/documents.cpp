@@ -4,6 +4,7 @@
 #include <array>
 
 #include "model/json_fields.h"
+#include "model/untrusted_json.h"
 
 namespace cocoon::snapshot {
 namespace {
@@ -12,8 +13,6 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr int kVersion = 1;
-// Deeper JSON than any of ours; parsers and destructors recurse.
-constexpr int kMaxDepth = 64;
 
 // The keys of `config` in the original's order (spec 04 §1.3).
 constexpr std::array kConfigKeys{
@@ -118,15 +117,8 @@ Result<Sidecar> parse_sidecar(const json& document) {
 
 Result<json> parse_document(std::string_view text, std::string_view what) {
   if (text.size() > kMaxDocument) return fail(ErrorKind::kCorrupt, "{} is too large", what);
-  bool deep = false;
-  auto look = [&deep](int depth, json::parse_event_t, json&) {
-    deep |= depth > kMaxDepth;
-    return !deep;
-  };
-  json document = json::parse(text, look, false);
-  if (deep || !document.is_object()) {
-    return fail(ErrorKind::kCorrupt, "{} is no JSON object", what);
-  }
+  json document = COCOON_TRY(model::parse_untrusted_json(text), "{}", what);
+  if (!document.is_object()) return fail(ErrorKind::kCorrupt, "{} is no JSON object", what);
   return document;
 }
 

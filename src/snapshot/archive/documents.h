@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The two documents of an archive (spec 04 §4, §11.5): snapshot.json, the envelope that the
-// original reads, and cocoon.json, our sidecar, in which the original finds its own keys beside
-// ours. What comes in is hostile. Pure.
+// original reads, and cocoon.json, our sidecar. What comes in is hostile. Pure.
 #pragma once
 
 #include <map>

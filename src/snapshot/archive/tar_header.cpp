@@ -179,8 +179,8 @@ Result<RawHeader> parse_header(std::string_view block) {
   header.type = block[kType] == '\0' ? '0' : block[kType];
   header.size = COCOON_TRY(parse_number(bytes_of(block, kSize)));
   std::string_view magic = bytes_of(block, kMagic);
-  header.is_gnu = magic == "ustar ";
-  if (magic.substr(0, 5) == "ustar" && !header.is_gnu) {
+  // The old GNU format has other fields in the place of the prefix.
+  if (magic.substr(0, 5) == "ustar" && magic != "ustar ") {
     std::string prefix = text_of(block, kPrefix);
     if (!prefix.empty()) header.name = prefix + "/" + header.name;
   }

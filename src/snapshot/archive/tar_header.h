@@ -52,7 +52,6 @@ struct RawHeader {
   std::string name;  // with the ustar prefix
   char type = '0';   // NUL is '0' already
   std::int64_t size = 0;
-  bool is_gnu = false;  // old GNU magic: the fields of sparse files are valid
 };
 
 // Is it the block of zeroes that ends an archive?

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "model/guest_files.h"
 #include "snapshot/archive/archive_reader.h"
 #include "snapshot/archive/documents.h"
 #include "snapshot/archive/member_digest.h"
@@ -150,13 +151,7 @@ class Unpacking {
 
 Result<std::string> member_name(const std::string& entry_name) {
   std::string name = entry_name.substr(entry_name.rfind('/') + 1);
-  auto is_good = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  };
-  bool good = !name.empty() && name.size() <= 255 && name[0] != '.' &&
-              std::all_of(name.begin(), name.end(), is_good);
-  if (good) return name;
+  if (model::is_member_name(name)) return name;
   return fail(ErrorKind::kCorrupt, "\"{}\" is no name of a snapshot's file", entry_name);
 }
 

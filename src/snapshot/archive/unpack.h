@@ -30,7 +30,7 @@ struct Unpacked {
 };
 
 // The plain name of an archive's entry: what follows its last slash. kCorrupt for one that is no
-// name of a member: ^[A-Za-z0-9_-][A-Za-z0-9._-]{0,254}$.
+// name of a member (model::is_member_name).
 Result<std::string> member_name(const std::string& entry_name);
 
 // Writes every member as a file of `directory` (mode 0600, pages of zeroes as holes, synced); the

@@ -131,7 +131,7 @@ Result<void> FirecrackerBackend::save(const model::Vm& /*vm*/, const RunningVmm&
 }
 
 Result<SavedFiles> FirecrackerBackend::saved_files(const model::Vm& /*vm*/) const {
-  return SavedFiles{{kStateFile}, kMemFile, true};
+  return SavedFiles{{kStateFile}, kMemFile, true, true};
 }
 
 Result<LoadPlan> FirecrackerBackend::plan_load(const model::Vm& vm, const SavedVm& saved,

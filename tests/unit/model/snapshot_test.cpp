@@ -91,9 +91,53 @@ TEST(Snapshot, IsRefusedWhenAnInvariantIsBroken) {
       {"writable layer", [](Snapshot& s) { s.vm.disks[0].read_only = false; }, "layer"},
       {"path with a slash", [](Snapshot& s) { s.vm.disks[1].path = "../cow.raw"; },
        "not a name in the VM directory"},
-      {"hidden path", [](Snapshot& s) { s.vm.disks[1].path = ".cow"; }, "plain file name"},
+      {"hidden path", [](Snapshot& s) { s.vm.disks[1].path = ".cow"; }, "\".cow\" is not what"},
       {"data disk in another file", [](Snapshot& s) { s.vm.disks[2].path = "data-x.raw"; },
-       "data disk \"db\" in file"},
+       "the file of disk \"db\" (data) is called"},
+      // Names of what the shim and the VMM keep in that directory.
+      {"a layer in the shim's place",
+       [](Snapshot& s) { s.vm.disks[0].path = s.members[0].name = "shim.lock"; },
+       "\"shim.lock\" is not what"},
+      {"a layer of another form",
+       [](Snapshot& s) { s.vm.disks[0].path = s.members[0].name = "layer00.erofs"; },
+       "is not what"},
+      {"an overlay without its usual base",
+       [](Snapshot& s) {
+         s.vm.disks[1].path = "overlay.qcow2";
+         s.vm.disks[1].backing = "sock";
+       },
+       "is not what"},
+      {"a kernel in another place",
+       [](Snapshot& s) { s.vm.boot.kernel = s.members[1].name = "console.sock"; },
+       "it is called kernel"},
+      {"an initrd outside", [](Snapshot& s) { s.vm.boot.initrd = "../../../etc/passwd"; },
+       "it is called initrd"},
+      {"a firmware outside",
+       [](Snapshot& s) {
+         s.vm.boot.kernel = s.vm.boot.initrd = "";
+         s.vm.boot.firmware = "/etc/passwd";
+       },
+       "it is called firmware.fd"},
+      {"an argument more",
+       [](Snapshot& s) { s.vm.boot.cmdline = std::string("quiet\0arg=-daemonize", 20); },
+       "control characters"},
+      {"an argument more in a serial",
+       [](Snapshot& s) { s.vm.disks[0].serial = std::string("a\0arg=-S", 9); }, "is no word"},
+      {"a disk more",
+       [](Snapshot& s) {
+         s.members.push_back({"shim.lock", MemberKind::kDisk, 1, {}});
+       },
+       "member shim.lock belongs to nothing"},
+      {"variables without a firmware",
+       [](Snapshot& s) {
+         s.members.push_back({"vars.fd", MemberKind::kDisk, 1, {}});
+       },
+       "member vars.fd belongs to nothing"},
+      {"a shared file more",
+       [](Snapshot& s) {
+         s.members.push_back({"layer1.erofs", MemberKind::kShared, 1, {}});
+       },
+       "member layer1.erofs belongs to nothing"},
       {"member twice", [](Snapshot& s) { s.members.push_back(s.members[2]); }, "there twice"},
       {"member elsewhere", [](Snapshot& s) { s.members[4].name = "/etc/passwd"; },
        "no plain file name"},
@@ -133,6 +177,7 @@ TEST(SnapshotName, IsWhatClientsSend) {
 
 TEST(SnapshotName, MakesAFileName) {
   EXPECT_EQ(file_name_of("team/base:1.4@x"), "team_base_1.4_x");
+  EXPECT_EQ(file_name_of(std::string(255, 'a')), std::string(200, 'a'));
 }
 
 TEST(Snapshot, HasThePublicKeysOfTheOriginal) {
