@@ -3,20 +3,13 @@
 
 #include "agent/connect.h"
 #include "agent/mux_start.h"
+#include "engine/cgroups.h"
 #include "engine/vm_view.h"
-#include "sys/cgroup.h"
 #include "sys/files.h"
 #include "sys/process.h"
 #include "vmm/backend.h"
 
 namespace cocoon::engine {
-namespace {
-
-// The leaf that the shims live in.
-constexpr const char* kShimCgroup = "shims";
-
-}  // namespace
-
 Result<agent::Session> open_agent(Ports& ports, const model::Vm& vm, Milliseconds limit) {
   if (vm.state != model::VmState::kRunning) {
     return fail(ErrorKind::kWrongState, "vm \"{}\" is {}, not running", vm.config.name,
@@ -39,7 +32,7 @@ Result<agent::Session> open_agent(Ports& ports, const model::Vm& vm, Millisecond
   };
   if (place.one_stream) {
     agent::MuxStart mux{vm_path, place.name, vm.vmm.pid, vm.uid, {}};
-    if (auto cgroup = sys::make_cgroup(kShimCgroup)) mux.cgroup = *cgroup;
+    if (auto cgroup = make_shim_cgroup()) mux.cgroup = *cgroup;
     how.socket = agent::kMuxSocket;
     how.prepare = [mux] { return agent::ensure_mux(mux); };
   }

@@ -9,6 +9,7 @@
 
 #include "base/id.h"
 #include "base/text.h"
+#include "engine/cgroups.h"
 #include "engine/firmware.h"
 #include "engine/locks.h"
 #include "engine/reconcile.h"
@@ -24,7 +25,6 @@
 #include "store/snapshot_rows.h"
 #include "store/vm_rows.h"
 #include "sys/cancel.h"
-#include "sys/cgroup.h"
 #include "sys/files.h"
 
 namespace cocoon::engine {
@@ -32,9 +32,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A leaf is made a moment before its VMM joins it. Leaves name a VM, not a root directory, so that
-// an empty young one may be of a VM that another root directory is just starting.
-constexpr std::chrono::seconds kYoungCgroup{60};
 constexpr std::array kBackends{"cloud-hypervisor", "firecracker", "qemu"};
 
 struct Collector {
@@ -257,11 +254,16 @@ Result<void> collect_snapshot_files(Collector& gc) {
 }
 
 // Empty leaves of VMs that are not there any more; a leaf in use cannot be removed.
-void collect_cgroups(const Collector& gc, const std::set<std::string>& known) {
-  if (gc.dry_run) return;
-  for (const std::string& name : sys::list_cgroups(kYoungCgroup)) {
-    if (is_id(name) && known.count(name) == 0) sys::remove_cgroup(name);
+Result<void> collect_cgroups(Collector& gc, const std::set<std::string>& known) {
+  if (gc.dry_run) return {};
+  for (const std::string& id : COCOON_TRY(list_vm_cgroups(gc.ports))) {
+    if (known.count(id) != 0) continue;
+    auto lock = lock_vm(gc.ports, id, "gc", Milliseconds(0));
+    if (!lock || COCOON_TRY(store::get_vm(gc.ports.db, id))) continue;  // made meanwhile
+    COCOON_TRY(remove_vm_cgroup(gc.ports, id));
+    lock->unlink();
   }
+  return {};
 }
 
 Result<void> collect_unused_firmware(Collector& gc) {
@@ -293,7 +295,7 @@ Result<GcReport> collect_garbage(Ports& ports, bool dry_run) {
   COCOON_TRY(collect_lost_nics(gc), "collect lost NICs");
   COCOON_TRY(collect_exit_records(gc, known), "collect exit records");
   COCOON_TRY(collect_locks(gc, known), "collect lock files");
-  collect_cgroups(gc, known);
+  COCOON_TRY(collect_cgroups(gc, known), "collect cgroups");
   COCOON_TRY(collect_unused_firmware(gc), "collect firmware");
   COCOON_TRY(sys::check_cancelled());
   add(gc, "temp",

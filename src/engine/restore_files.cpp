@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "engine/cgroups.h"
 #include "engine/live_vm.h"
 #include "engine/reconcile.h"
 #include "engine/snapshot_files.h"
@@ -13,7 +14,6 @@
 #include "engine/vm_view.h"
 #include "store/vm_rows.h"
 #include "sys/cancel.h"
-#include "sys/cgroup.h"
 #include "sys/fault.h"
 #include "sys/files.h"
 
@@ -90,7 +90,7 @@ Result<model::Vm> undo_restore(Ports& ports, model::Vm vm, const std::string& wh
   if (!old_guest) {
     COCOON_TRY(remove_memory(ports, vm));
     COCOON_TRY(sys::remove_file(ports.paths.exit_file(vm.id)));
-    sys::remove_cgroup(vm.id);
+    COCOON_TRY(remove_vm_cgroup(ports, vm.id));
     if (vm.state == model::VmState::kRunning) {
       vm.state = model::VmState::kStopped;
       vm.stopped_at = utc_now();
@@ -111,7 +111,7 @@ Result<model::Vm> fall_asleep(Ports& ports, model::Vm vm) {
   if (vm.state == model::VmState::kRunning) {
     vm = COCOON_TRY(fold_end(ports, vm, true, kRecordLimit));
   }
-  sys::remove_cgroup(vm.id);
+  COCOON_TRY(remove_vm_cgroup(ports, vm.id));
   vm.op.reset();
   vm.exit_reason = "hibernated";
   COCOON_TRY(store_vm(ports, vm));

@@ -7,9 +7,9 @@
 #include <thread>
 
 #include "base/text.h"
+#include "engine/cgroups.h"
 #include "engine/vm_view.h"
 #include "sys/cancel.h"
-#include "sys/cgroup.h"
 #include "sys/fault.h"
 #include "sys/files.h"
 #include "sys/process.h"
@@ -50,8 +50,8 @@ Result<std::optional<sys::ProcessRef>> recorded(const fs::path& file) {
 }
 
 // A service that calls us may stop; its VMs and what belongs to them stay.
-void leave_cgroup(const model::Vm& vm, pid_t pid) {
-  auto group = sys::make_cgroup(vm.id);
+void leave_cgroup(const Ports& ports, const model::Vm& vm, pid_t pid) {
+  auto group = make_vm_cgroup(ports, vm.id);
   if (!group || group->empty()) return;
   auto procs = sys::open_file(*group / "cgroup.procs", O_WRONLY);
   if (procs) ignore(sys::write_all(procs->get(), std::to_string(pid)), "it stays where it is");
@@ -125,7 +125,7 @@ Result<void> start_user_network(const Ports& ports, const model::Vm& vm) {
   };
   sys::Child child = COCOON_TRY(sys::spawn(spec), "start passt");
   sys::side_effect("start passt");
-  leave_cgroup(vm, child.pid());
+  leave_cgroup(ports, vm, child.pid());
   COCOON_TRY(wait_for_socket(socket, child, log), "user-mode network");
   child.detach();
   return {};

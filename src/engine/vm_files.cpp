@@ -9,12 +9,12 @@
 #include "disk/disk_image.h"
 #include "disk/raw_disk.h"
 #include "engine/boot_json.h"
+#include "engine/cgroups.h"
 #include "engine/uids.h"
 #include "engine/vm_view.h"
 #include "model/kernel.h"
 #include "store/kernel_rows.h"
 #include "sys/cancel.h"
-#include "sys/cgroup.h"
 #include "sys/fault.h"
 #include "sys/files.h"
 #include "vmm/launch.h"
@@ -196,8 +196,7 @@ Result<void> remove_vm_files(const Ports& ports, const model::Vm& vm) {
   COCOON_TRY(sys::remove_tree(vm_dir(ports, vm)));
   COCOON_TRY(sys::remove_tree(vm_log_dir(ports, vm)));
   COCOON_TRY(sys::remove_file(ports.paths.exit_file(vm.id)));
-  sys::remove_cgroup(vm.id);
-  return {};
+  return remove_vm_cgroup(ports, vm.id);
 }
 
 }  // namespace cocoon::engine

@@ -4,13 +4,14 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "engine/cgroups.h"
 #include "engine/reconcile.h"
 #include "engine/shim_control.h"
 #include "engine/uids.h"
 #include "engine/vm_files.h"
 #include "engine/vm_view.h"
 #include "sys/cancel.h"
-#include "sys/cgroup.h"
+#include "sys/files.h"
 #include "sys/process.h"
 
 namespace cocoon::engine {
@@ -18,8 +19,6 @@ namespace {
 
 // From the VMM's birth to a running guest. Generous: an emulated host inside an emulated host.
 constexpr Milliseconds kStartLimit{30'000};
-// The cgroup leaf that all shims share.
-constexpr const char* kShimCgroup = "shims";
 
 // Stale sockets would stop the VMM from starting, or somebody would talk to a dead one.
 Result<void> remove_sockets(const store::fs::path& dir, const vmm::Launch& launch) {
@@ -50,8 +49,8 @@ Result<ShimConfig> shim_config(Ports& ports, const model::Vm& vm, const vmm::Lau
   if (!vm.nics.empty() && !vm.nics.front().netns_path.empty()) {
     config.netns = vm.nics.front().netns_path;
   }
-  config.cgroup = COCOON_TRY(sys::make_cgroup(vm.id));
-  config.shim_cgroup = COCOON_TRY(sys::make_cgroup(kShimCgroup));
+  config.cgroup = COCOON_TRY(make_vm_cgroup(ports, vm.id));
+  config.shim_cgroup = COCOON_TRY(make_shim_cgroup());
   config.launch = launch;
   return config;
 }
@@ -80,7 +79,7 @@ void undo_launch(Ports& ports, const model::Vm& vm, Rollback& undo) {
   undo.add("remove the start's files", [&ports, vm]() -> Result<void> {
     COCOON_TRY(end_recorded_vmm(ports, vm));
     COCOON_TRY(sys::remove_file(ports.paths.exit_file(vm.id)));
-    sys::remove_cgroup(vm.id);
+    COCOON_TRY(remove_vm_cgroup(ports, vm.id));
     return remove_memory(ports, vm);
   });
 }

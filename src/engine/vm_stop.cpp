@@ -2,12 +2,12 @@
 #include "engine/vm_stop.h"
 
 #include "engine/agent_stop.h"
+#include "engine/cgroups.h"
 #include "engine/locks.h"
 #include "engine/reconcile.h"
 #include "engine/vm_view.h"
 #include "store/vm_rows.h"
 #include "sys/cancel.h"
-#include "sys/cgroup.h"
 #include "sys/fault.h"
 #include "sys/files.h"
 #include "sys/process.h"
@@ -83,7 +83,7 @@ Result<model::Vm> stop_vm(Ports& ports, const std::string& id, const StopOptions
   }
   sys::CancelShield shield;  // it is stopped; what is left is to say so
   vm = COCOON_TRY(fold_end(ports, vm, true, kRecordLimit), "stop vm \"{}\"", vm.config.name);
-  sys::remove_cgroup(vm.id);
+  COCOON_TRY(remove_vm_cgroup(ports, vm.id));
   COCOON_TRY(set_op(ports, vm, std::nullopt), "stop vm \"{}\"", vm.config.name);
   return vm;
 }

@@ -21,8 +21,7 @@ Result<fs::path> make_cgroup(const std::string& name);
 // Removes it; absent or still busy ones are fine (gc comes back for them).
 void remove_cgroup(const std::string& name);
 
-// Names of the leaves that have been there for `age` at least: the VMM of a younger one
-// may not have joined it yet, and may be another root directory's.
+// Names of the leaves that have been there for `age` at least.
 std::vector<std::string> list_cgroups(std::chrono::seconds age);
 
 }  // namespace cocoon::sys

@@ -113,11 +113,13 @@ def _network_devices():
             if n.startswith(("tap", "bt", "cocoon"))}
 
 
-def _dead_cgroups():
-    """Control groups of VMs without a process in them; those of a live VM are seen by its process."""
+def _dead_cgroups(mark):
+    """Control groups of a store's VMs without a process in them; those of a live VM are seen by its
+    process."""
     found = set()
     for top, _, names in os.walk("/sys/fs/cgroup"):
-        if os.path.basename(os.path.dirname(top)) == "cocoon" and "cgroup.procs" in names:
+        parent, name = os.path.split(top)
+        if os.path.basename(parent) == "cocoon" and name.startswith(f"{mark}-") and "cgroup.procs" in names:
             try:
                 if not Path(top, "cgroup.procs").read_text().strip():
                     found.add(top)
@@ -128,7 +130,7 @@ def _dead_cgroups():
 
 def host_things():
     """What cocoon makes outside of a store's own directories and cannot be told apart by its name."""
-    return _names("/run/netns", "cocoon*") | _network_devices() | _dead_cgroups()
+    return _names("/run/netns", "cocoon*") | _network_devices()
 
 
 class Census:
@@ -175,14 +177,13 @@ class Census:
 
     def outside(self):
         """What this store has made outside of its directories. Other stores may be at work on this
-        host: uid claims (links to "<install id> <VM>") and guest memory name theirs."""
-        # The cgroup leaf of all shims is the host's, shared by every store.
-        found = {x for x in host_things() - self.before if not str(x).endswith("/cocoon/shims")}
+        host: uid claims (links to "<install id> <VM>"), control groups and guest memory name theirs."""
+        found = host_things() - self.before
         mark = self.install_id()
         if mark:
             found |= {c for c in _names(UID_CLAIMS) if _link(c).startswith(mark + " ")}
             memory = SHARED_MEMORY / f"cocoon-{mark}"
-            found |= _names(memory)
+            found |= _names(memory) | _dead_cgroups(mark)
         return sorted(found)
 
     # --- judgements: lists of complaints ---
