@@ -3,6 +3,7 @@
 
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <cerrno>
 #include <cstring>
@@ -60,9 +61,33 @@ Result<void> migrate(Db& db) {
   return tx.commit();
 }
 
-Result<void> configure(Db& db) {
-  COCOON_TRY(db.execute("PRAGMA journal_mode = WAL"));
-  COCOON_TRY(db.execute("PRAGMA synchronous = NORMAL"));
+// A write-ahead log needs an index in shared memory, a sparse file that SQLite makes room for by
+// one byte in every 4 KiB. Where blocks are smaller than that, the rest of it is allocated when it
+// is written to, and a full file system is SIGBUS then.
+bool can_share_memory(const std::filesystem::path& path) {
+  constexpr long kIndexPage = 4096;
+  struct statfs info {};
+  return statfs(path.c_str(), &info) == 0 && info.f_bsize >= kIndexPage;
+}
+
+Result<std::string> journal_mode(Db& db) {
+  Statement query = COCOON_TRY(db.prepare("PRAGMA journal_mode"));
+  COCOON_TRY(query.step());
+  return query.text(0);
+}
+
+// The mode is the file's: what an earlier version or another file system has left is changed,
+// unless another command has it open now.
+Result<void> use_rollback_journal(Db& db) {
+  auto changed = db.execute("PRAGMA journal_mode = DELETE");
+  if (!changed && changed.error().kind != ErrorKind::kBusy) return changed;
+  return {};
+}
+
+Result<void> configure(Db& db, const std::filesystem::path& path) {
+  COCOON_TRY(can_share_memory(path) ? db.execute("PRAGMA journal_mode = WAL")
+                                    : use_rollback_journal(db));
+  COCOON_TRY(db.set_durable(false));
   return db.execute("PRAGMA foreign_keys = ON");
 }
 
@@ -141,7 +166,7 @@ Result<std::optional<Db>> Db::open_existing(const std::filesystem::path& path) {
     return sqlite_failure(handle, fmt::format("open the store {}", path.native()));
   }
   sqlite3_busy_timeout(handle, 10'000);
-  COCOON_TRY(configure(db), "open the store {}", path.native());
+  COCOON_TRY(configure(db, path), "open the store {}", path.native());
   COCOON_TRY(migrate(db), "open the store {}", path.native());
   return std::optional<Db>(std::move(db));
 }
@@ -175,7 +200,9 @@ Result<Transaction> Db::begin() {
 }
 
 Result<void> Db::set_durable(bool durable) {
-  return execute(durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+  // With less a loss of power may damage a store that has a rollback journal.
+  bool full = durable || COCOON_TRY(journal_mode(*this)) != "wal";
+  return execute(full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
 }
 
 Transaction::Transaction(Transaction&& other) noexcept : db_(std::exchange(other.db_, nullptr)) {}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SQLite as we use it (design decision 3): WAL, foreign keys on, user_version migrations, a 10 s
-// busy timeout, BEGIN IMMEDIATE for writes. No handle crosses a fork.
+// SQLite as we use it (design decision 3): WAL where blocks allow, foreign keys on, user_version
+// migrations, a 10 s busy timeout, BEGIN IMMEDIATE for writes. No handle crosses a fork.
 #pragma once
 
 #include <cstdint>
