@@ -25,8 +25,6 @@
 namespace cocoon::engine {
 namespace {
 
-// How long the shim may take from the VMM's end to its exit record.
-constexpr Milliseconds kExitRecordWait{1'000};
 // What the shim writes too, when it was not there or not the VMM's parent.
 constexpr std::string_view kUnseen = "VMM ended, end not seen";
 
@@ -56,6 +54,21 @@ Result<model::ExitRecord> unseen_end(const model::Vm& vm) {
   return exit;
 }
 
+// The exit record of this VMM, which has ended. A shim that lives will write it, however long a
+// busy host makes it wait; what no shim has written until now nobody will.
+Result<model::ExitRecord> wait_for_exit(const Ports& ports, const model::Vm& vm) {
+  Deadline deadline = deadline_in(kShimEndLimit);
+  store::fs::path dir = vm_dir(ports, vm);
+  while (true) {
+    bool shim = shim_alive(dir);  // before the look: a shim that ends meanwhile has written
+    if (auto exit = read_exit(ports, vm)) return std::move(*exit);
+    auto served = recorded_vmm(dir);
+    bool another = served && !(*served == vm.vmm);  // the shim is of a later run
+    if (!shim || another || time_left(deadline).count() == 0) return unseen_end(vm);
+    std::this_thread::sleep_for(Milliseconds(2));
+  }
+}
+
 // An end without a witness may have left signs.
 void look_for_signs(const Ports& ports, const model::Vm& vm, model::ExitRecord& exit) {
   if (exit.reason != kUnseen) return;
@@ -66,15 +79,24 @@ void look_for_signs(const Ports& ports, const model::Vm& vm, model::ExitRecord& 
   exit.reason = "guest power-off";
 }
 
-// Compare-and-set on the VMM's identity: whoever folds first wins, the others see the result.
+bool runs_by_record(const model::Vm& vm, const model::Process& vmm) {
+  return vm.state == model::VmState::kRunning && vm.vmm == vmm;
+}
+
+bool is_asked_to_stop(const model::Vm& vm) {
+  return vm.op && (vm.op->verb == "stop" || vm.op->verb == "rm");
+}
+
+// Writes the end down, with the VM's lock held: the memory goes first, so that a record which says
+// `stopped` never owns any.
 Result<model::Vm> store_end(Ports& ports, const model::Vm& vm, model::ExitRecord exit, bool asked) {
   look_for_signs(ports, vm, exit);
+  COCOON_TRY(remove_memory(ports, vm));
   auto tx = COCOON_TRY(ports.db.begin());
   auto now = COCOON_TRY(store::get_vm(ports.db, vm.id));
   if (!now) return fail(ErrorKind::kNotFound, "{}: {}", model::kVmNotFound, vm.id);
-  if (now->state != model::VmState::kRunning || !(now->vmm == vm.vmm)) return *now;
-  bool stopping = now->op && (now->op->verb == "stop" || now->op->verb == "rm");
-  model::apply_exit(*now, exit, asked || stopping);
+  if (!runs_by_record(*now, vm.vmm)) return *now;
+  model::apply_exit(*now, exit, asked || is_asked_to_stop(*now));
   COCOON_TRY(store::update_vm(ports.db, *now));
   COCOON_TRY(tx.commit());
   return *now;
@@ -86,14 +108,28 @@ bool vmm_alive(const model::Vm& vm) {
   return boot_id && *boot_id == vm.vmm.boot_id && sys::is_alive(vmm_ref(vm.vmm));
 }
 
-Result<model::Vm> observe_running(Ports& ports, const model::Vm& vm) {
-  if (!vmm_alive(vm)) return fold_end(ports, vm, false, kExitRecordWait);
+// Of a VM that is recorded as running: does its VMM? A dead shim is replaced.
+bool still_runs(const Ports& ports, const model::Vm& vm) {
+  if (!vmm_alive(vm)) return false;
   store::fs::path dir = vm_dir(ports, vm);
-  if (geteuid() == 0 && !shim_alive(dir)) {
-    ignore(adopt_shim(dir), "the next command tries again");
-    if (!vmm_alive(vm)) return fold_end(ports, vm, false, kExitRecordWait);
-  }
-  return vm;
+  if (geteuid() != 0 || shim_alive(dir)) return true;
+  ignore(adopt_shim(dir), "the next command tries again");
+  return vmm_alive(vm);
+}
+
+// Folds an end in for a reader, who holds no lock. Whoever does may be starting the VM anew, whose
+// memory must stay: then the reader is told of the end, and the record waits for the next one.
+Result<std::optional<model::Vm>> fold_for_reader(Ports& ports, const model::Vm& vm) {
+  model::ExitRecord exit = COCOON_TRY(wait_for_exit(ports, vm));
+  auto lock = lock_vm(ports, vm.id, "clean up", Milliseconds(0));
+  if (!lock && lock.error().kind != ErrorKind::kBusy) return pass(std::move(lock).error());
+  auto now = COCOON_TRY(store::get_vm(ports.db, vm.id));
+  if (!now && lock) lock->unlink();
+  if (!now || !runs_by_record(*now, vm.vmm)) return now;
+  if (lock) return std::optional<model::Vm>(COCOON_TRY(store_end(ports, *now, exit, false)));
+  look_for_signs(ports, *now, exit);
+  model::apply_exit(*now, exit, is_asked_to_stop(*now));
+  return now;
 }
 
 // The command that worked on this VM is dead (we hold its lock): undo or finish its work. nullopt
@@ -136,24 +172,9 @@ model::Op op_of(std::string_view verb, std::string_view phase) {
   return {std::string(verb), self.pid, self.start_time, std::string(phase)};
 }
 
-Result<model::Vm> fold_end(Ports& ports, const model::Vm& vm, bool asked, Milliseconds limit) {
-  Deadline deadline = deadline_in(limit);
-  store::fs::path dir = vm_dir(ports, vm);
-  while (true) {
-    bool shim = shim_alive(dir);  // before the look: a shim that ends meanwhile has written
-    if (auto exit = read_exit(ports, vm)) {
-      auto folded =
-          COCOON_TRY(store_end(ports, vm, *exit, asked), "record the end of vm {}", vm.id);
-      COCOON_TRY(remove_memory(ports, vm));
-      return folded;
-    }
-    if (!shim || time_left(deadline).count() == 0) break;
-    std::this_thread::sleep_for(Milliseconds(2));
-  }
-  model::ExitRecord exit = COCOON_TRY(unseen_end(vm));
-  auto folded = COCOON_TRY(store_end(ports, vm, exit, asked), "record the end of vm {}", vm.id);
-  COCOON_TRY(remove_memory(ports, vm));
-  return folded;
+Result<model::Vm> fold_end(Ports& ports, const model::Vm& vm, bool asked) {
+  model::ExitRecord exit = COCOON_TRY(wait_for_exit(ports, vm));
+  return COCOON_TRY(store_end(ports, vm, std::move(exit), asked), "record the end of vm {}", vm.id);
 }
 
 Result<void> end_recorded_vmm(const Ports& ports, const model::Vm& vm) {
@@ -165,7 +186,7 @@ Result<void> end_recorded_vmm(const Ports& ports, const model::Vm& vm) {
     sys::side_effect("end VMM");
   }
   COCOON_TRY(stop_user_network(ports, vm));
-  COCOON_TRY(wait_shim_end(dir, Milliseconds(5'000)));
+  COCOON_TRY(wait_shim_end(dir, kShimEndLimit));
   agent::wait_mux_end(dir, Milliseconds(1'000));
   return {};
 }
@@ -215,7 +236,8 @@ Result<std::optional<model::Vm>> observe_vm(Ports& ports, model::Vm vm) {
     }
   }
   if (vm.state != model::VmState::kRunning) return std::optional<model::Vm>(std::move(vm));
-  return std::optional<model::Vm>(COCOON_TRY(observe_running(ports, vm)));
+  if (still_runs(ports, vm)) return std::optional<model::Vm>(std::move(vm));
+  return COCOON_TRY(fold_for_reader(ports, vm), "record the end of vm {}", vm.id);
 }
 
 Result<model::Vm> settle_locked(Ports& ports, const std::string& id) {
@@ -225,7 +247,8 @@ Result<model::Vm> settle_locked(Ports& ports, const std::string& id) {
   }
   if (!vm) return fail(ErrorKind::kNotFound, "{}: {}", model::kVmNotFound, id);
   if (vm->state != model::VmState::kRunning) return *vm;
-  return observe_running(ports, *vm);
+  if (still_runs(ports, *vm)) return *vm;
+  return fold_end(ports, *vm, false);
 }
 
 }  // namespace cocoon::engine

@@ -12,18 +12,20 @@
 
 namespace cocoon::engine {
 
-// For readers, without the VM's lock: folds an end in by compare-and-set on the VMM's identity,
-// replaces a dead shim. A VM whose operation died (its lock is free) is settled. nullopt: the VM
-// turned out to be one that a dead command was making or removing, and is gone now.
+// For readers, without the VM's lock: folds an end in, replaces a dead shim. While another command
+// works on the VM (its lock is taken) an end is only told, and stays to be folded in. A VM whose
+// operation died (its lock is free) is settled. nullopt: the VM turned out to be one that a dead
+// command was making or removing, and is gone now.
 Result<std::optional<model::Vm>> observe_vm(Ports& ports, model::Vm vm);
 
 // For verbs, with the VM's lock held: the row as it is now, settled. kNotFound when it is gone.
 Result<model::Vm> settle_locked(Ports& ports, const std::string& id);
 
-// Waits (at most `limit`) for the exit record of the VM's VMM and folds it in; when none comes the
-// end was not seen. `asked`: a stop was in flight, so the result is `stopped` whatever it says.
-// Returns the new record. The VMM must have ended.
-Result<model::Vm> fold_end(Ports& ports, const model::Vm& vm, bool asked, Milliseconds limit);
+// Waits for the exit record of the VM's VMM, as long as there is a shim to write it (and no longer
+// than kShimEndLimit), and folds it in; when none comes the end was not seen. What the VMM has left
+// of its memory goes. `asked`: a stop was in flight, so the result is `stopped` whatever it says.
+// Returns the new record. The VMM must have ended, and the caller holds the VM's lock.
+Result<model::Vm> fold_end(Ports& ports, const model::Vm& vm, bool asked);
 
 // Ends whatever VMM and shim the VM directory knows of, whether a row knows them or not.
 Result<void> end_recorded_vmm(const Ports& ports, const model::Vm& vm);

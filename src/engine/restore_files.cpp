@@ -24,7 +24,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kNew = "restore-new";  // staged disks
 constexpr const char* kOld = "restore-old";  // the VM's own, meanwhile
-constexpr Milliseconds kRecordLimit{3'000};
 
 Result<void> store_vm(Ports& ports, const model::Vm& vm) {
   auto tx = COCOON_TRY(ports.db.begin());
@@ -108,9 +107,7 @@ Result<model::Vm> undo_restore(Ports& ports, model::Vm vm, const std::string& wh
 Result<model::Vm> fall_asleep(Ports& ports, model::Vm vm) {
   sys::CancelShield shield;
   COCOON_TRY(end_recorded_vmm(ports, vm));
-  if (vm.state == model::VmState::kRunning) {
-    vm = COCOON_TRY(fold_end(ports, vm, true, kRecordLimit));
-  }
+  if (vm.state == model::VmState::kRunning) vm = COCOON_TRY(fold_end(ports, vm, true));
   COCOON_TRY(remove_vm_cgroup(ports, vm.id));
   vm.op.reset();
   vm.exit_reason = "hibernated";

@@ -15,6 +15,10 @@
 
 namespace cocoon::engine {
 
+// How long a shim may take from its VMM's end to its own, its exit record included. It needs
+// milliseconds; a host may be too busy to give it them.
+inline constexpr Milliseconds kShimEndLimit{30'000};
+
 // Everything the shim is told, at launch and again when a dead one is replaced.
 struct ShimConfig {
   std::string id;

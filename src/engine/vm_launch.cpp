@@ -85,6 +85,8 @@ void undo_launch(Ports& ports, const model::Vm& vm, Rollback& undo) {
 }
 
 Result<void> prepare_launch(Ports& ports, const model::Vm& vm) {
+  // The shim of an earlier run takes memory and sockets away before it ends.
+  COCOON_TRY(wait_shim_end(vm_dir(ports, vm), kShimEndLimit));
   COCOON_TRY(claim_uid(ports, vm.uid, vm.id));  // gone after a reboot
   COCOON_TRY(sys::remove_file(ports.paths.exit_file(vm.id)));
   COCOON_TRY(sys::make_dirs(ports.paths.exits(), 0700));

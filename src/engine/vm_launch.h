@@ -16,7 +16,8 @@ namespace cocoon::engine {
 void undo_launch(Ports& ports, const model::Vm& vm, Rollback& undo);
 
 // What has to be there before any launch but is no file of the guest's: the uid's claim, the
-// directory of exit records and of logs, no exit record of an earlier run.
+// directory of exit records and of logs; no shim and no exit record of an earlier run. Before any
+// file of the launch is made.
 Result<void> prepare_launch(Ports& ports, const model::Vm& vm);
 
 // Says how the VMM is told what to do, and waits until its guest runs.

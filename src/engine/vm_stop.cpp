@@ -17,7 +17,6 @@ namespace cocoon::engine {
 namespace {
 
 constexpr Milliseconds kQuitLimit{2'000};  // spec 03 §25 row 19
-constexpr Milliseconds kRecordLimit{3'000};
 
 Result<void> set_op(Ports& ports, model::Vm& vm, std::optional<model::Op> op) {
   vm.op = std::move(op);
@@ -82,7 +81,7 @@ Result<model::Vm> stop_vm(Ports& ports, const std::string& id, const StopOptions
     return pass(std::move(ended).error(), fmt::format("stop vm \"{}\"", vm.config.name));
   }
   sys::CancelShield shield;  // it is stopped; what is left is to say so
-  vm = COCOON_TRY(fold_end(ports, vm, true, kRecordLimit), "stop vm \"{}\"", vm.config.name);
+  vm = COCOON_TRY(fold_end(ports, vm, true), "stop vm \"{}\"", vm.config.name);
   COCOON_TRY(remove_vm_cgroup(ports, vm.id));
   COCOON_TRY(set_op(ports, vm, std::nullopt), "stop vm \"{}\"", vm.config.name);
   return vm;
