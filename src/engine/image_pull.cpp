@@ -41,6 +41,12 @@ image::BytesSink bytes_to(const ProgressSink& progress) {
   };
 }
 
+image::WaitNotice notice_to(const ProgressSink& progress) {
+  return image::WaitNotice([&progress](std::string text) {
+    progress({"wait", 0, 0, std::move(text)});
+  });
+}
+
 // The image of this name, if all of its files are here.
 Result<std::optional<model::Image>> whole_image(Ports& ports, const std::string& name) {
   auto source = image::boot_source(ports.db, ports.paths, name);
@@ -113,6 +119,7 @@ struct RegistryPull {
   std::string name;
   image::ResolvedImage resolved;
   image::Registry& registry;
+  image::WaitNotice& notice;
 };
 
 Result<ImageReport> convert_and_commit(RegistryPull& pull, image::BlobStore& blobs,
@@ -131,13 +138,13 @@ Result<ImageReport> convert_and_commit(RegistryPull& pull, image::BlobStore& blo
 Result<ImageReport> pull_once(RegistryPull& pull, bool& again) {
   Ports& ports = pull.ports;
   image::WorkDir work = COCOON_TRY(image::WorkDir::create(ports.paths, "image pull"));
-  image::BlobStore blobs(ports.db, ports.paths);
+  image::BlobStore blobs(ports.db, ports.paths, &pull.notice);
   auto fetch = [&pull](const std::string& digest, std::int64_t offset, const image::BodySink& sink,
                        const std::function<bool()>& stop) {
     return pull.registry.blob(digest, offset, sink, stop);
   };
   image::Downloads downloads(ports.paths, fetch, static_cast<std::size_t>(ports.config.pull_conns),
-                             bytes_to(pull.progress));
+                             bytes_to(pull.progress), pull.notice);
   auto report = convert_and_commit(pull, blobs, downloads, work);
   again = !report && downloads.had_bad_part();
   bool may_pass =
@@ -177,7 +184,8 @@ Result<ImageReport> pull_from_registry(Ports& ports, const ImagePullRequest& req
     auto here = COCOON_TRY(already_here(ports, name, "sha256:" + resolved.digest));
     if (here && here->image.architecture == platform.architecture) return std::move(*here);
   }
-  RegistryPull pull{ports, request, progress, name, std::move(resolved), registry};
+  image::WaitNotice notice = notice_to(progress);
+  RegistryPull pull{ports, request, progress, name, std::move(resolved), registry, notice};
   bool again = false;
   auto report = pull_once(pull, again);
   if (again) report = pull_once(pull, again);
@@ -248,7 +256,9 @@ Result<ImageReport> pull_from_url(Ports& ports, ImagePullRequest request,
         COCOON_TRY(image::resolve_checksum(web, request.checksum, request.reference));
   }
   // Another command may be fetching the very same; then there is nothing left to do.
-  image::UrlDownload download = COCOON_TRY(image::UrlDownload::claim(ports.paths, url.clean));
+  image::WaitNotice notice = notice_to(progress);
+  image::UrlDownload download =
+      COCOON_TRY(image::UrlDownload::claim(ports.paths, url.clean, notice));
   if (!request.force) {
     auto here = COCOON_TRY(whole_image(ports, url.clean));
     bool fits = here && (request.checksum.empty() || here->digest == "sha256:" + request.checksum);
@@ -256,7 +266,7 @@ Result<ImageReport> pull_from_url(Ports& ports, ImagePullRequest request,
   }
   image::WorkDir work = COCOON_TRY(image::WorkDir::create(ports.paths, "image pull"));
   auto input = COCOON_TRY(fetch_disk(ports, request, web, download, work, progress));
-  image::BlobStore blobs(ports.db, ports.paths);
+  image::BlobStore blobs(ports.db, ports.paths, &notice);
   auto made = convert_disk(blobs, work, *input.disk, progress);
   auto report = made ? commit_image(ports, url.clean, input, *made)
                      : Result<ImageReport>(pass(std::move(made).error()));

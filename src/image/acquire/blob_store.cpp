@@ -75,6 +75,7 @@ Result<BlobLease> BlobStore::ensure(model::Blob blob, const store::fs::path& scr
   COCOON_TRY(sys::make_dirs(paths_.lock("blob", blob.id).parent_path(), 0700));
   COCOON_TRY(sys::make_dirs(paths_.blobs(), 0700));
   bool made = false;
+  bool waited = false;
   while (true) {
     COCOON_TRY(sys::check_cancelled());
     auto lease = COCOON_TRY(find(blob.id));
@@ -87,6 +88,10 @@ Result<BlobLease> BlobStore::ensure(model::Blob blob, const store::fs::path& scr
       continue;
     }
     // Somebody else works on it (or gc removes it): look again soon.
+    if (waited && notice_ != nullptr) {
+      notice_->tell(fmt::format("makes {} {}", blob.kind, blob.id));
+    }
+    waited = true;
     pollfd entry{sys::cancel_fd(), POLLIN, 0};
     poll(&entry, 1, static_cast<int>(kPoll.count()));
   }

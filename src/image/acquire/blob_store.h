@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "image/acquire/wait_notice.h"
 #include "model/image.h"
 #include "store/paths.h"
 #include "sys/file_lock.h"
@@ -53,7 +54,9 @@ struct BlobLease {
 // Thread-safe: layers convert in parallel over the one database handle.
 class BlobStore {
  public:
-  BlobStore(store::Db& db, store::Paths paths) : db_(db), paths_(std::move(paths)) {}
+  // `notice`, if there is one, is told when another process turns out to make what we want.
+  BlobStore(store::Db& db, store::Paths paths, WaitNotice* notice = nullptr)
+      : db_(db), paths_(std::move(paths)), notice_(notice) {}
 
   // What to make and where.
   struct Order {
@@ -97,6 +100,7 @@ class BlobStore {
 
   store::Db& db_;
   store::Paths paths_;
+  WaitNotice* notice_;
   std::mutex mutex_;  // of db_ and what follows
   std::vector<std::string> made_;
   std::set<std::string> damaged_;

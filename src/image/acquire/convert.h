@@ -24,7 +24,7 @@ inline constexpr std::size_t kMostDisks = 8;
 
 // One step of an import, for the user.
 struct Progress {
-  std::string_view phase;  // resolve, read, download, layer, merge, convert, commit
+  std::string_view phase;  // resolve, wait, read, download, layer, merge, convert, commit
   std::size_t done = 0;    // layers
   std::size_t total = 0;
   std::string text;             // one line

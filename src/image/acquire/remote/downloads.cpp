@@ -88,11 +88,12 @@ class Downloads::Source : public ByteSource {
 };
 
 Downloads::Downloads(const store::Paths& paths, BlobFetch fetch, std::size_t threads,
-                     BytesSink progress)
+                     BytesSink progress, WaitNotice& notice)
     : paths_(paths),
       fetch_(std::move(fetch)),
       most_threads_(std::max<std::size_t>(1, threads)),
-      progress_(std::move(progress)) {}
+      progress_(std::move(progress)),
+      notice_(notice) {}
 
 Downloads::~Downloads() {
   {
@@ -270,6 +271,7 @@ Result<void> Downloads::take_turn(Item& item) {
     if (errno != EWOULDBLOCK && errno != EINTR) return fail_errno("lock a download");
     COCOON_TRY(sys::check_cancelled());
     if (stopping(item)) return fail(ErrorKind::kInterrupted, "interrupted");
+    notice_.tell("downloads " + item.order.label);
     struct stat info {};
     if (fstat(item.fd.get(), &info) == 0 && info.st_size <= item.order.size)
       show(item, info.st_size);

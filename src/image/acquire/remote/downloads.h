@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "image/acquire/byte_source.h"
 #include "image/acquire/remote/web_client.h"
+#include "image/acquire/wait_notice.h"
 #include "store/paths.h"
 
 namespace cocoon::image {
@@ -38,7 +39,9 @@ using BytesSink = std::function<void(std::int64_t done, std::int64_t total)>;
 
 class Downloads {
  public:
-  Downloads(const store::Paths& paths, BlobFetch fetch, std::size_t threads, BytesSink progress);
+  // `notice` is told when another process turns out to fetch what we want.
+  Downloads(const store::Paths& paths, BlobFetch fetch, std::size_t threads, BytesSink progress,
+            WaitNotice& notice);
   // Stops what is under way and gives everything back, keeping parts of blobs for the next time.
   ~Downloads();
   Downloads(const Downloads&) = delete;
@@ -83,6 +86,7 @@ class Downloads {
   BlobFetch fetch_;
   std::size_t most_threads_;
   BytesSink progress_;
+  WaitNotice& notice_;
   mutable std::mutex mutex_;  // of all below and of the items' states
   std::condition_variable changed_;
   std::map<std::string, std::shared_ptr<Item>> items_;

@@ -347,16 +347,24 @@ Result<void> Fetcher::fetch_part(std::int64_t part) {
 
 }  // namespace
 
-Result<UrlDownload> UrlDownload::claim(const store::Paths& paths, const std::string& url) {
+Result<UrlDownload> UrlDownload::claim(const store::Paths& paths, const std::string& url,
+                                       WaitNotice& notice) {
   WebUrl parsed = COCOON_TRY(parse_url(url));
   std::string name = "url-" + sha256_hex(parsed.clean);
   path lock_path = paths.lock(kDownloadLocks, name);
   COCOON_TRY(sys::make_dirs(paths.downloads(), 0700));
   COCOON_TRY(sys::make_dirs(lock_path.parent_path(), 0700));
-  auto lock = COCOON_TRY(
-      sys::FileLock::take(lock_path, sys::FileLock::Mode::kExclusive, "image pull", kLongWait));
+  auto take = [&lock_path](Milliseconds wait) {
+    return sys::FileLock::take(lock_path, sys::FileLock::Mode::kExclusive, "image pull", wait);
+  };
+  auto lock = take(Milliseconds(0));
+  if (!lock && lock.error().kind == ErrorKind::kBusy) {
+    notice.tell("downloads " + parsed.clean);
+    lock = take(kLongWait);
+  }
+  if (!lock) return pass(std::move(lock).error());
   sys::side_effect("lock download");
-  return UrlDownload(std::move(lock), paths.downloads() / name,
+  return UrlDownload(std::move(*lock), paths.downloads() / name,
                      paths.downloads() / (name + std::string(kDownloadNotes)));
 }
 

@@ -46,8 +46,9 @@ class [[nodiscard]] UrlDownload {
   UrlDownload& operator=(const UrlDownload&) = delete;
   ~UrlDownload();
 
-  // Waits for another command that is at it. kInterrupted.
-  static Result<UrlDownload> claim(const store::Paths& paths, const std::string& url);
+  // Waits for another command that is at it, and says so. kInterrupted.
+  static Result<UrlDownload> claim(const store::Paths& paths, const std::string& url,
+                                   WaitNotice& notice);
 
   // Fetches the file and moves it to `target`, on the same file system. After an error of the
   // network what is here stays for the next time; after others nothing does. kCorrupt: not what
