@@ -4,6 +4,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <zlib.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
 #include <optional>
@@ -14,6 +15,13 @@ namespace cocoon::image {
 namespace {
 
 constexpr std::size_t kBuffer = std::size_t{256} << 10;
+
+// libarchive leaves zstd's own limit in force: what needs a window of more than 128 MiB (`zstd
+// --long=28` and up) is refused before any memory is taken for it.
+bool is_zstd_window_error(std::string_view text) {
+  return text.find(ZSTD_getErrorString(ZSTD_error_frameParameter_windowTooLarge)) !=
+         std::string_view::npos;
+}
 
 class GzipSource : public ByteSource {
  public:
@@ -154,6 +162,11 @@ class RawSource : public ByteSource {
   Failure failure() {
     if (error_) return pass(*error_);
     const char* text = archive_error_string(archive_);
+    if (compression_ == Compression::kZstd && text != nullptr && is_zstd_window_error(text)) {
+      return fail(ErrorKind::kUnsupported,
+                  "the zstd stream needs a window of more than 128 MiB: compress it with less "
+                  "(--long=27 at the most)");
+    }
     return fail(ErrorKind::kCorrupt, "the compressed stream is damaged: {}",
                 text == nullptr ? "bad data" : text);
   }
