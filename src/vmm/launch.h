@@ -20,11 +20,6 @@ inline constexpr const char* kVariablesFile = "vars.fd";  // the firmware's, wri
 inline constexpr const char* kMemoryFile = "memory";
 inline constexpr const char* kSocketDir = "sock";
 
-struct LaunchFile {
-  std::string name;       // relative to the VM directory
-  bool writable = false;  // the VMM opens it for writing, so it has to belong to the VMM's uid
-};
-
 // One call to a VMM's HTTP API.
 struct ApiCall {
   std::string method;           // "PUT"
@@ -37,7 +32,6 @@ struct Launch {
   std::string program;            // absolute path
   std::vector<std::string> args;  // argv[1..]
   std::vector<std::string> env;   // K=V, the whole environment
-  std::vector<LaunchFile> files;  // must exist before the launch; `sock/` too
   // Sockets that the VMM makes, relative to the VM directory. Stale ones must be unlinked before
   // the launch: the VMM would refuse to start, or somebody would talk to a dead socket.
   std::vector<std::string> sockets;

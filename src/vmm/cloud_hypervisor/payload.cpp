@@ -134,20 +134,6 @@ void add_confinement(Json& config, const Host& host) {
   config["landlock_rules"] = Json::array({Json{{"path", "."}, {"access", "rw"}}});
 }
 
-void add_files(Launch& launch, const model::Vm& vm, const Plan& plan) {
-  for (const std::string& name : {vm.boot.kernel, vm.boot.initrd, vm.boot.firmware}) {
-    if (!name.empty()) launch.files.push_back({name, false});
-  }
-  for (const model::Disk& disk : vm.disks) {
-    if (!disk.backing.empty()) launch.files.push_back({disk.backing, false});
-    launch.files.push_back({disk.path, !disk.read_only});
-  }
-  if (vm.memory_backing == "file") {
-    launch.files.push_back({kMemoryFile, true});
-    launch.memory_file_bytes = plan.memory;
-  }
-}
-
 }  // namespace
 
 Result<Json> render_vm_config(const model::Vm& vm, const Plan& plan, const Host& host) {
@@ -177,7 +163,7 @@ Result<Launch> render_launch(const model::Vm& vm, const Plan& plan, const Host& 
   launch.args = {"--api-socket", fmt::format("path={}", kApiSocket), "--seccomp", "true"};
   launch.env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"};
   launch.sockets = {kApiSocket, fmt::format("{}.lock", kApiSocket), kVsockSocket};
-  add_files(launch, vm, plan);
+  if (vm.memory_backing == "file") launch.memory_file_bytes = plan.memory;
   Json config = COCOON_TRY(render_vm_config(vm, plan, host));
   launch.api_socket = kApiSocket;
   launch.calls = {{"PUT", "/api/v1/vm.create", std::move(config)},

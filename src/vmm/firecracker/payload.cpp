@@ -24,11 +24,7 @@ void put(Launch& launch, std::string path, Json body) {
 Result<void> add_boot(Launch& launch, const model::Vm& vm) {
   if (vm.boot.kernel.empty()) return fail(ErrorKind::kInvalid, "the VM has no kernel");
   Json source{{"kernel_image_path", vm.boot.kernel}};
-  launch.files.push_back({vm.boot.kernel, false});
-  if (!vm.boot.initrd.empty()) {
-    source["initrd_path"] = vm.boot.initrd;
-    launch.files.push_back({vm.boot.initrd, false});
-  }
+  if (!vm.boot.initrd.empty()) source["initrd_path"] = vm.boot.initrd;
   source["boot_args"] = COCOON_TRY(render_boot_args(vm));
   put(launch, "/boot-source", std::move(source));
   return {};
@@ -60,7 +56,6 @@ Result<void> add_drives(Launch& launch, const model::Vm& vm, const Plan& plan,
                   drive.path);
     }
     put(launch, "/drives/" + drive.id, render_drive(disk, drive, host));
-    launch.files.push_back({disk.path, !disk.read_only});
     if (!disk.read_only) launch.lock_files.push_back(disk.path);
   }
   return {};

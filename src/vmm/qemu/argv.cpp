@@ -62,7 +62,7 @@ void add_control(Args& args) {
 }
 
 // The firmware in flash: its code, shared between VMs, and this VM's variables.
-void add_flash(Args& args, Launch& launch, const model::Vm& vm) {
+void add_flash(Args& args, const model::Vm& vm) {
   nlohmann::ordered_json code{
       {"driver", "file"}, {"filename", vm.boot.firmware}, {"read-only", true}, {"locking", "off"}};
   nlohmann::ordered_json variables{{"driver", "file"}, {"filename", kVariablesFile}};
@@ -72,13 +72,11 @@ void add_flash(Args& args, Launch& launch, const model::Vm& vm) {
       {"node-name", "flash1"}, {"driver", "raw"}, {"file", std::move(variables)}};
   add(args, "-blockdev", flash0.dump());
   add(args, "-blockdev", flash1.dump());
-  launch.files.push_back({vm.boot.firmware, false});
-  launch.files.push_back({kVariablesFile, true});
 }
 
-Result<void> add_boot(Args& args, Launch& launch, const model::Vm& vm, Accel accel) {
+Result<void> add_boot(Args& args, const model::Vm& vm, Accel accel) {
   if (!vm.boot.firmware.empty()) {
-    add_flash(args, launch, vm);
+    add_flash(args, vm);
     return {};
   }
   if (vm.boot.kernel.empty()) return fail(ErrorKind::kInvalid, "the VM has no kernel");
@@ -92,11 +90,7 @@ Result<void> add_boot(Args& args, Launch& launch, const model::Vm& vm, Accel acc
     cmdline = COCOON_TRY(image_cmdline(vm, kConsole));
   }
   add(args, "-kernel", vm.boot.kernel);
-  launch.files.push_back({vm.boot.kernel, false});
-  if (!vm.boot.initrd.empty()) {
-    add(args, "-initrd", vm.boot.initrd);
-    launch.files.push_back({vm.boot.initrd, false});
-  }
+  if (!vm.boot.initrd.empty()) add(args, "-initrd", vm.boot.initrd);
   add(args, "-append", std::move(cmdline));
   return {};
 }
@@ -177,7 +171,7 @@ std::string device_option(const nlohmann::ordered_json& device) {
   return out;
 }
 
-Result<void> add_disks(Args& args, Launch& launch, const model::Vm& vm, const Plan& plan) {
+Result<void> add_disks(Args& args, const model::Vm& vm, const Plan& plan) {
   if (vm.disks.size() != plan.disks.size()) {
     return fail(ErrorKind::kCorrupt, "{} disks, but the device plan has {}", vm.disks.size(),
                 plan.disks.size());
@@ -191,8 +185,6 @@ Result<void> add_disks(Args& args, Launch& launch, const model::Vm& vm, const Pl
     }
     add(args, "-blockdev", render_node(vm, disk, place).dump());
     add(args, "-device", device_option(render_device(vm, disk, place)));
-    if (!disk.backing.empty()) launch.files.push_back({disk.backing, false});
-    launch.files.push_back({disk.path, !disk.read_only});
   }
   return {};
 }
@@ -266,12 +258,11 @@ Result<Launch> render_launch(const model::Vm& vm, const Plan& plan, Accel accel)
   add_machine(args, vm, plan, accel, uuid);
   add_confinement(args);
   add_control(args);
-  COCOON_TRY(add_boot(args, launch, vm, accel));
+  COCOON_TRY(add_boot(args, vm, accel));
   add_root_ports(args, plan);
-  COCOON_TRY(add_disks(args, launch, vm, plan));
+  COCOON_TRY(add_disks(args, vm, plan));
   COCOON_TRY(add_nics(args, vm, plan));
   add_fixed_devices(args);
-  launch.files.push_back({kMemoryFile, true});
   launch.memory_file_bytes = plan.memory;
   launch.sockets = {kQmpSocket, kAgentSocket};
   launch.env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"};

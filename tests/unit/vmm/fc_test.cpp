@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <functional>
 
 #include <gtest/gtest.h>
@@ -213,8 +212,6 @@ TEST(FirecrackerLaunch, WritableDisksAreLockedAndFlushed) {
 
 TEST(FirecrackerLaunch, NamesAreRelative) {
   Launch launch = launch_of(test::sample_vm());
-  EXPECT_TRUE(std::none_of(launch.files.begin(), launch.files.end(),
-                           [](const auto& file) { return file.name.find('/') != file.name.npos; }));
   for (const ApiCall& call : launch.calls) {
     for (const char* key : {"path_on_host", "kernel_image_path", "initrd_path", "uds_path"}) {
       bool absolute = call.body.contains(key) && call.body[key].get<std::string>().starts_with("/");
