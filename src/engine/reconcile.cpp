@@ -13,6 +13,7 @@
 #include "engine/vm_disk.h"
 #include "engine/vm_files.h"
 #include "engine/vm_network.h"
+#include "engine/vm_record.h"
 #include "engine/vm_view.h"
 #include "model/exit_record.h"
 #include "model/wording.h"
@@ -159,9 +160,7 @@ Result<std::optional<model::Vm>> settle_dead_op(Ports& ports, model::Vm vm) {
     }
   }
   vm.op.reset();
-  auto tx = COCOON_TRY(ports.db.begin());
-  COCOON_TRY(store::update_vm(ports.db, vm));
-  COCOON_TRY(tx.commit());
+  COCOON_TRY(store_vm(ports, vm));
   return std::optional<model::Vm>(vm);
 }
 

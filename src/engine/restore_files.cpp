@@ -11,8 +11,8 @@
 #include "engine/vm_files.h"
 #include "engine/vm_load.h"
 #include "engine/vm_network.h"
+#include "engine/vm_record.h"
 #include "engine/vm_view.h"
-#include "store/vm_rows.h"
 #include "sys/cancel.h"
 #include "sys/fault.h"
 #include "sys/files.h"
@@ -24,12 +24,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kNew = "restore-new";  // staged disks
 constexpr const char* kOld = "restore-old";  // the VM's own, meanwhile
-
-Result<void> store_vm(Ports& ports, const model::Vm& vm) {
-  auto tx = COCOON_TRY(ports.db.begin());
-  COCOON_TRY(store::update_vm(ports.db, vm));
-  return tx.commit();
-}
 
 }  // namespace
 

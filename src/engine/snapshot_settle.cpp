@@ -9,6 +9,7 @@
 #include "engine/restore_files.h"
 #include "engine/snapshot_files.h"
 #include "engine/vm_files.h"
+#include "engine/vm_record.h"
 #include "engine/vm_view.h"
 #include "store/snapshot_rows.h"
 #include "store/vm_rows.h"
@@ -19,12 +20,6 @@ namespace cocoon::engine {
 namespace {
 
 constexpr Milliseconds kResumeLimit{10'000};
-
-Result<void> store_vm(Ports& ports, const model::Vm& vm) {
-  auto tx = COCOON_TRY(ports.db.begin());
-  COCOON_TRY(store::update_vm(ports.db, vm));
-  return tx.commit();
-}
 
 // The guardian has done it, unless somebody killed it too.
 Result<void> resume_paused(Ports& ports, const model::Vm& vm) {

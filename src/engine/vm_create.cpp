@@ -16,10 +16,10 @@
 #include "engine/vm_accel.h"
 #include "engine/vm_files.h"
 #include "engine/vm_network.h"
+#include "engine/vm_record.h"
 #include "engine/vm_reserve.h"
 #include "image/catalog/catalog.h"
 #include "model/vm_name.h"
-#include "store/vm_rows.h"
 #include "sys/cancel.h"
 #include "vmm/backend.h"
 
@@ -222,9 +222,7 @@ Result<model::Vm> create_vm(Ports& ports, const CreateRequest& request) {
   vm.state = model::VmState::kCreated;
   vm.op.reset();
   vm.updated_at = utc_now();
-  auto tx = COCOON_TRY(ports.db.begin());
-  COCOON_TRY(store::update_vm(ports.db, vm));
-  COCOON_TRY(tx.commit());
+  COCOON_TRY(store_vm(ports, vm));
   undo.commit();
   undo_lock.commit();
   return vm;

@@ -7,9 +7,8 @@
 
 #include "engine/vm_disk_detach.h"
 #include "engine/vm_files.h"
+#include "engine/vm_record.h"
 #include "engine/vm_view.h"
-#include "model/wording.h"
-#include "store/vm_rows.h"
 #include "sys/cancel.h"
 #include "sys/fault.h"
 #include "sys/files.h"
@@ -94,19 +93,6 @@ Result<model::Disk> find_disk(const model::Vm& vm, std::string_view name) {
                 model::role_name(disk.role));
   }
   return fail(ErrorKind::kNotFound, "disk not found: {}", name);
-}
-
-Result<model::Vm> change_row(Ports& ports, const std::string& id,
-                             const std::function<void(model::Vm&)>& change, bool durable) {
-  if (durable) COCOON_TRY(ports.db.set_durable(true));
-  auto tx = COCOON_TRY(ports.db.begin());
-  auto row = COCOON_TRY(store::get_vm(ports.db, id));
-  if (!row) return fail(ErrorKind::kNotFound, "{}: {}", model::kVmNotFound, id);
-  change(*row);
-  COCOON_TRY(store::update_vm(ports.db, *row));
-  COCOON_TRY(tx.commit());
-  if (durable) COCOON_TRY(ports.db.set_durable(false));
-  return std::move(*row);
 }
 
 Result<void> check_hotplug(const vmm::Backend& backend, const model::Vm& vm) {

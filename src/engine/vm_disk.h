@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the use cases of `vm disk` share: finding a disk, changing the row while others may fold the
-// VMM's end into it, and taking a half-done change back (in the command itself and, after kill -9,
-// in the next one).
+// What the use cases of `vm disk` share: finding a disk, and taking a half-done change back (in the
+// command itself and, after kill -9, in the next one).
 //
 // A change reserves, acts and commits: the row gets an op with one of these verbs and, as its
 // phase, what the change is about; only then something happens to files and VMM.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
 
@@ -36,11 +34,6 @@ std::string disk_label(const model::Disk& disk);
 // The disk that a user means: a data disk by its name, else the root disk by "root" or its label.
 // kNotFound; kInvalid: another disk, which cannot be changed.
 Result<model::Disk> find_disk(const model::Vm& vm, std::string_view name);
-
-// Reads the row, changes it and writes it in one transaction; returns it. `durable`: it is on the
-// disk before this returns. kNotFound: the row is gone.
-Result<model::Vm> change_row(Ports& ports, const std::string& id,
-                             const std::function<void(model::Vm&)>& change, bool durable = false);
 
 // Refuses, before anything is done, what the VMM cannot do to a running guest. kUnsupported naming
 // the capability.

@@ -9,6 +9,7 @@
 #include "engine/rollback.h"
 #include "engine/vm_disk.h"
 #include "engine/vm_files.h"
+#include "engine/vm_record.h"
 #include "sys/cancel.h"
 #include "sys/fault.h"
 

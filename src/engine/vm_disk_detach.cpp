@@ -16,6 +16,7 @@
 #include "engine/rollback.h"
 #include "engine/vm_disk.h"
 #include "engine/vm_files.h"
+#include "engine/vm_record.h"
 #include "engine/vm_view.h"
 #include "model/wording.h"
 #include "sys/cancel.h"

@@ -11,6 +11,7 @@
 #include "engine/reconcile.h"
 #include "engine/rollback.h"
 #include "engine/vm_disk.h"
+#include "engine/vm_record.h"
 #include "engine/vm_view.h"
 #include "sys/cancel.h"
 #include "sys/fault.h"

@@ -8,18 +8,12 @@
 #include "engine/reconcile.h"
 #include "engine/rollback.h"
 #include "engine/vm_network.h"
+#include "engine/vm_record.h"
 #include "model/disk.h"
-#include "store/vm_rows.h"
 #include "vmm/backend.h"
 
 namespace cocoon::engine {
 namespace {
-
-Result<void> store_vm(Ports& ports, const model::Vm& vm) {
-  auto tx = COCOON_TRY(ports.db.begin());
-  COCOON_TRY(store::update_vm(ports.db, vm));
-  return tx.commit();
-}
 
 // A cloud image's guest was told of its NICs on its NoCloud disk, which holds what we do not keep.
 Result<void> check_guest(const model::Vm& vm) {

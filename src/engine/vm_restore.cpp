@@ -15,7 +15,7 @@
 #include "engine/vm_launch.h"
 #include "engine/vm_load.h"
 #include "engine/vm_network.h"
-#include "store/vm_rows.h"
+#include "engine/vm_record.h"
 #include "sys/cancel.h"
 #include "sys/fault.h"
 
@@ -32,14 +32,6 @@ struct Restore {
   model::Vm vm;
   int lock_fd = -1;
 };
-
-Result<void> store_vm(Ports& ports, const model::Vm& vm, bool durable = false) {
-  if (durable) COCOON_TRY(ports.db.set_durable(true));
-  auto tx = COCOON_TRY(ports.db.begin());
-  COCOON_TRY(store::update_vm(ports.db, vm));
-  COCOON_TRY(tx.commit());
-  return durable ? ports.db.set_durable(false) : Result<void>();
-}
 
 // The same disks in the same order: what the guest knows of them is in its memory.
 Result<void> check_disks(const model::Vm& saved, const model::Vm& vm) {

@@ -5,26 +5,12 @@
 #include "engine/reconcile.h"
 #include "engine/shim_control.h"
 #include "engine/snapshot_settle.h"
-#include "engine/vm_view.h"
-#include "store/vm_rows.h"
+#include "engine/vm_record.h"
 #include "sys/cancel.h"
 #include "sys/fault.h"
 #include "sys/process.h"
 
 namespace cocoon::engine {
-namespace {
-
-// The commit before a step that cannot be undone reaches the disk first.
-Result<void> mark_removing(Ports& ports, model::Vm& vm) {
-  vm.op = op_of("rm");
-  COCOON_TRY(ports.db.set_durable(true));
-  auto tx = COCOON_TRY(ports.db.begin());
-  COCOON_TRY(store::update_vm(ports.db, vm));
-  COCOON_TRY(tx.commit());
-  return ports.db.set_durable(false);
-}
-
-}  // namespace
 
 Result<void> remove_vm(Ports& ports, const std::string& id, bool force) {
   // `rm --force` need not wait for a graceful stop that holds the lock (design §5).
@@ -42,7 +28,9 @@ Result<void> remove_vm(Ports& ports, const std::string& id, bool force) {
                 "remove vm \"{}\": it is running (stop it first, or --force)", vm.config.name);
   }
   COCOON_TRY(sys::check_cancelled());
-  COCOON_TRY(mark_removing(ports, vm), "remove vm \"{}\"", vm.config.name);
+  vm.op = op_of("rm");
+  // The commit before a step that cannot be undone reaches the disk first.
+  COCOON_TRY(store_vm(ports, vm, true), "remove vm \"{}\"", vm.config.name);
   sys::CancelShield shield;  // from here on it only goes forward
   COCOON_TRY(end_recorded_vmm(ports, vm), "remove vm \"{}\"", vm.config.name);
   COCOON_TRY(drop_vm(ports, vm), "remove vm \"{}\"", vm.config.name);

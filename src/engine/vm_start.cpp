@@ -11,19 +11,13 @@
 #include "engine/vm_files.h"
 #include "engine/vm_launch.h"
 #include "engine/vm_network.h"
+#include "engine/vm_record.h"
 #include "engine/vm_restore.h"
-#include "store/vm_rows.h"
 #include "sys/cancel.h"
 #include "vmm/backend.h"
 
 namespace cocoon::engine {
 namespace {
-
-Result<void> store_vm(Ports& ports, const model::Vm& vm) {
-  auto tx = COCOON_TRY(ports.db.begin());
-  COCOON_TRY(store::update_vm(ports.db, vm));
-  return tx.commit();
-}
 
 // Files of this start, in place before the VMM exists.
 Result<vmm::Launch> prepare(Ports& ports, const vmm::Backend& backend, model::Vm& vm,

@@ -5,8 +5,8 @@
 #include "engine/cgroups.h"
 #include "engine/locks.h"
 #include "engine/reconcile.h"
+#include "engine/vm_record.h"
 #include "engine/vm_view.h"
-#include "store/vm_rows.h"
 #include "sys/cancel.h"
 #include "sys/fault.h"
 #include "sys/files.h"
@@ -18,15 +18,7 @@ namespace {
 
 constexpr Milliseconds kQuitLimit{2'000};  // spec 03 §25 row 19
 
-Result<void> set_op(Ports& ports, model::Vm& vm, std::optional<model::Op> op) {
-  vm.op = std::move(op);
-  auto tx = COCOON_TRY(ports.db.begin());
-  auto now = COCOON_TRY(store::get_vm(ports.db, vm.id));
-  if (!now) return {};
-  now->op = vm.op;
-  COCOON_TRY(store::update_vm(ports.db, *now));
-  return tx.commit();
-}
+void drop_op(model::Vm& row) { row.op.reset(); }
 
 // Guest, then VMM, then signals. On cancellation the VM is left alone.
 Result<void> end_vmm(Ports& ports, const model::Vm& vm, const StopOptions& options) {
@@ -73,18 +65,18 @@ Result<model::Vm> stop_vm(Ports& ports, const std::string& id, const StopOptions
   auto lock = COCOON_TRY(lock_vm(ports, id, "stop"));
   model::Vm vm = COCOON_TRY(settle_locked(ports, id));
   if (vm.state != model::VmState::kRunning) return vm;
-  COCOON_TRY(set_op(ports, vm, op_of("stop")), "stop vm \"{}\"", vm.config.name);
+  COCOON_TRY(change_row(ports, id, [](model::Vm& row) { row.op = op_of("stop"); }),
+             "stop vm \"{}\"", vm.config.name);
   auto ended = end_vmm(ports, vm, options);
   if (!ended) {
     sys::CancelShield shield;
-    ignore(set_op(ports, vm, std::nullopt), "the next command settles the row");
+    ignore(change_row(ports, id, drop_op), "the next command settles the row");
     return pass(std::move(ended).error(), fmt::format("stop vm \"{}\"", vm.config.name));
   }
   sys::CancelShield shield;  // it is stopped; what is left is to say so
   vm = COCOON_TRY(fold_end(ports, vm, true), "stop vm \"{}\"", vm.config.name);
   COCOON_TRY(remove_vm_cgroup(ports, vm.id));
-  COCOON_TRY(set_op(ports, vm, std::nullopt), "stop vm \"{}\"", vm.config.name);
-  return vm;
+  return COCOON_TRY(change_row(ports, id, drop_op), "stop vm \"{}\"", vm.config.name);
 }
 
 }  // namespace cocoon::engine
