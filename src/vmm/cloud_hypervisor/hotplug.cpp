@@ -6,6 +6,7 @@
 #include "vmm/cloud_hypervisor/backend.h"
 #include "vmm/cloud_hypervisor/payload.h"
 #include "vmm/cloud_hypervisor/plan.h"
+#include "vmm/plan_rules.h"
 
 namespace cocoon::vmm::cloud_hypervisor {
 namespace {
@@ -13,18 +14,9 @@ namespace {
 constexpr VmmDoor kDoor{"Cloud Hypervisor", kApiSocket};
 constexpr Milliseconds kPoll{50};
 
-struct PlacedDisk {
-  const model::Disk* disk = nullptr;
-  DiskPlan place;
-};
-
-Result<PlacedDisk> find_disk(const model::Vm& vm, const std::string& path) {
+Result<PlacedDisk<DiskPlan>> find_disk(const model::Vm& vm, const std::string& path) {
   Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
-  auto is_it = [&path](const auto& disk) { return disk.path == path; };
-  auto disk = std::find_if(vm.disks.begin(), vm.disks.end(), is_it);
-  auto place = std::find_if(plan.disks.begin(), plan.disks.end(), is_it);
-  if (disk != vm.disks.end() && place != plan.disks.end()) return PlacedDisk{&*disk, *place};
-  return fail(ErrorKind::kCorrupt, "the device plan has no disk \"{}\"", path);
+  return find_placed_disk(vm, plan.disks, path);
 }
 
 // What vm.info says of devices. A device that is being removed leaves the configuration at once and
@@ -94,7 +86,7 @@ Result<std::vector<std::string>> CloudHypervisorBackend::plugged_disks(const mod
 // An ID that is there already is refused in words only (500), so we look first.
 Result<void> CloudHypervisorBackend::plug_disk(const model::Vm& vm, const std::string& path,
                                                const RunningVmm& vmm, Deadline deadline) const {
-  PlacedDisk found = COCOON_TRY(find_disk(vm, path));
+  auto found = COCOON_TRY(find_disk(vm, path));
   ApiClient client(vmm, kDoor);
   Devices devices = COCOON_TRY(Devices::ask(client, deadline), "plug {} in", path);
   if (devices.has(found.place.id) && devices.is_configured(found.place.id)) return {};
@@ -106,7 +98,7 @@ Result<void> CloudHypervisorBackend::plug_disk(const model::Vm& vm, const std::s
 
 Result<void> CloudHypervisorBackend::unplug_disk(const model::Vm& vm, const std::string& path,
                                                  const RunningVmm& vmm, Deadline deadline) const {
-  PlacedDisk found = COCOON_TRY(find_disk(vm, path));
+  auto found = COCOON_TRY(find_disk(vm, path));
   ApiClient client(vmm, kDoor);
   Devices devices = COCOON_TRY(Devices::ask(client, deadline), "unplug {}", path);
   if (!devices.has(found.place.id)) return {};
@@ -122,7 +114,7 @@ Result<void> CloudHypervisorBackend::unplug_disk(const model::Vm& vm, const std:
 Result<void> CloudHypervisorBackend::grow_disk(const model::Vm& vm, const std::string& path,
                                                std::int64_t bytes, const RunningVmm& vmm,
                                                Deadline deadline) const {
-  PlacedDisk found = COCOON_TRY(find_disk(vm, path));
+  auto found = COCOON_TRY(find_disk(vm, path));
   ApiClient client(vmm, kDoor);
   ApiCall call{"PUT", "/api/v1/vm.resize-disk", {{"id", found.place.id}, {"desired_size", bytes}}};
   COCOON_TRY(client.call(call, deadline), "grow {}", path);

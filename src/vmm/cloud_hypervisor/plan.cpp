@@ -2,22 +2,17 @@
 #include "vmm/cloud_hypervisor/plan.h"
 
 #include <algorithm>
-#include <bit>
 #include <cctype>
 #include <set>
 
-#include "base/units.h"
-#include "model/json_fields.h"
+#include "vmm/plan_rules.h"
 
 namespace cocoon::vmm::cloud_hypervisor {
 namespace {
 
-// 2: with NICs. A plan without any is written as 1, which it equals.
-constexpr int kFormat = 2;
-constexpr int kFormatWithoutNics = 1;
+constexpr const char* kKind = "cloud-hypervisor";
 constexpr int kSlots = 32;  // of a PCI segment
 constexpr int kDefaultQueueSize = 512;
-constexpr int kMaxQueueSize = 1024;
 constexpr int kMaxQueues = 16;
 constexpr std::size_t kMaxId = 63;
 
@@ -60,14 +55,6 @@ DiskPlan plan_disk(const Plan& plan, const model::Vm& vm, std::size_t index) {
   return out;
 }
 
-bool is_queue_size(int size) {
-  return size >= 4 && size <= kMaxQueueSize && std::has_single_bit(static_cast<unsigned>(size));
-}
-
-std::string and_nics(const model::Vm& vm) {
-  return vm.nics.empty() ? "" : fmt::format(" and {} NICs", vm.nics.size());
-}
-
 Result<void> check_limits(const model::Vm& vm) {
   if (vm.disks.size() + vm.nics.size() > static_cast<std::size_t>(free_slots(vm))) {
     return fail(
@@ -76,19 +63,8 @@ Result<void> check_limits(const model::Vm& vm) {
         "PCI slots {} are taken)",
         vm.disks.size(), and_nics(vm), free_slots(vm), kSlots, fixed_slots(vm));
   }
-  if (vm.config.cpu < 1 || vm.config.cpu > kMaxCpus) {
-    return fail(ErrorKind::kUnsupported, "{} vCPUs, but a Cloud Hypervisor guest has 1 to {}",
-                vm.config.cpu, kMaxCpus);
-  }
-  if (vm.config.memory < kMiB || vm.config.memory % kMiB != 0) {
-    return fail(ErrorKind::kInvalid, "memory of {} bytes is no multiple of 1 MiB",
-                vm.config.memory);
-  }
-  if (vm.config.disk_queue_size != 0 && !is_queue_size(vm.config.disk_queue_size)) {
-    return fail(ErrorKind::kInvalid, "disk queue size {} is no power of two from 4 to {}",
-                vm.config.disk_queue_size, kMaxQueueSize);
-  }
-  return {};
+  COCOON_TRY(check_size(vm, "Cloud Hypervisor", kMaxCpus));
+  return check_disk_queue_size(vm);
 }
 
 // Each vCPU may have a pair of queues, no more.
@@ -115,7 +91,7 @@ bool are_distinct(const std::vector<DiskPlan>& disks) {
 }
 
 Result<void> check_disk(const DiskPlan& disk, int vcpus) {
-  if (!is_device_id(disk.id) || disk.path.empty() || disk.path.find('/') != std::string::npos) {
+  if (!is_device_id(disk.id) || !is_file_name(disk.path)) {
     return fail(ErrorKind::kCorrupt, "disk \"{}\" with ID \"{}\"", disk.path, disk.id);
   }
   if (disk.queues < 1 || disk.queues > std::min(vcpus, kMaxQueues) ||
@@ -127,12 +103,7 @@ Result<void> check_disk(const DiskPlan& disk, int vcpus) {
 }
 
 Result<void> check_plan(const Plan& plan) {
-  if (plan.vcpus < 1 || plan.vcpus > kMaxCpus) {
-    return fail(ErrorKind::kCorrupt, "{} vCPUs", plan.vcpus);
-  }
-  if (plan.memory < kMiB || plan.memory % kMiB != 0) {
-    return fail(ErrorKind::kCorrupt, "{} bytes of memory", plan.memory);
-  }
+  COCOON_TRY(check_stored_size(plan.vcpus, plan.memory, kMaxCpus));
   for (const DiskPlan& disk : plan.disks) COCOON_TRY(check_disk(disk, plan.vcpus));
   if (!are_distinct(plan.disks)) return fail(ErrorKind::kCorrupt, "two disks with one name");
   for (const NicPlan& nic : plan.nics) {
@@ -145,57 +116,26 @@ Result<void> check_plan(const Plan& plan) {
   return {};
 }
 
-Result<std::vector<DiskPlan>> parse_disks(const nlohmann::json* list) {
-  std::vector<DiskPlan> disks;
-  if (list == nullptr) return disks;
-  if (!list->is_array() || list->size() > static_cast<std::size_t>(kSlots)) {
-    return fail(ErrorKind::kCorrupt, "not a list of at most {} disks", kSlots);
-  }
-  for (const nlohmann::json& element : *list) {
-    DiskPlan disk;
-    model::Fields fields(element, "disk");
-    fields.get("path", disk.path);
-    fields.get("id", disk.id);
-    fields.get("queues", disk.queues);
-    fields.get("queue_size", disk.queue_size);
-    COCOON_TRY(fields.check());
-    disks.push_back(std::move(disk));
-  }
-  return disks;
+void read_disk(model::Fields& fields, DiskPlan& disk) {
+  fields.get("path", disk.path);
+  fields.get("id", disk.id);
+  fields.get("queues", disk.queues);
+  fields.get("queue_size", disk.queue_size);
 }
 
-Result<std::vector<NicPlan>> parse_nics(const nlohmann::json* list) {
-  std::vector<NicPlan> nics;
-  if (list == nullptr) return nics;
-  if (!list->is_array() || list->size() > static_cast<std::size_t>(model::kMaxNics)) {
-    return fail(ErrorKind::kCorrupt, "not a list of at most {} NICs", model::kMaxNics);
-  }
-  for (const nlohmann::json& element : *list) {
-    NicPlan nic;
-    model::Fields fields(element, "NIC");
-    fields.get("queue_pairs", nic.queue_pairs);
-    fields.get("queue_size", nic.queue_size);
-    COCOON_TRY(fields.check());
-    nics.push_back(nic);
-  }
-  return nics;
+void read_nic(model::Fields& fields, NicPlan& nic) {
+  fields.get("queue_pairs", nic.queue_pairs);
+  fields.get("queue_size", nic.queue_size);
 }
 
 Result<Plan> parse_parts(const model::DevicePlan& json) {
   Plan plan;
-  int format = 0;
-  std::string kind;
   model::Fields fields(json, "plan");
-  fields.get("backend", kind);
-  fields.get("format", format);
-  fields.get("vcpus", plan.vcpus);
-  fields.get("memory", plan.memory);
-  COCOON_TRY(fields.check());
-  if (kind != "cloud-hypervisor" || format < kFormatWithoutNics || format > kFormat) {
-    return fail(ErrorKind::kCorrupt, "plan of \"{}\" in format {}", kind, format);
-  }
-  plan.disks = COCOON_TRY(parse_disks(fields.find("disks")));
-  plan.nics = COCOON_TRY(parse_nics(fields.find("nics")));
+  COCOON_TRY(read_plan_head(fields, kKind, plan.vcpus, plan.memory));
+  plan.disks =
+      COCOON_TRY(parse_plan_list<DiskPlan>(fields.find("disks"), kSlots, "disk", read_disk));
+  plan.nics =
+      COCOON_TRY(parse_plan_list<NicPlan>(fields.find("nics"), model::kMaxNics, "NIC", read_nic));
   COCOON_TRY(check_plan(plan));
   return plan;
 }
@@ -230,10 +170,7 @@ Result<Plan> replan_nics(const Plan& plan, const model::Vm& vm) {
 Result<Plan> replan_disks(const Plan& plan, const model::Vm& vm) {
   COCOON_TRY(check_limits(vm));
   Plan out = plan;
-  std::erase_if(out.disks, [&vm](const DiskPlan& disk) {
-    return std::none_of(vm.disks.begin(), vm.disks.end(),
-                        [&disk](const model::Disk& other) { return other.path == disk.path; });
-  });
+  drop_lost_disks(out.disks, vm);
   for (std::size_t index = 0; index < vm.disks.size(); ++index) {
     if (index < out.disks.size() && out.disks[index].path == vm.disks[index].path) continue;
     out.disks.insert(out.disks.begin() + static_cast<std::ptrdiff_t>(index),
@@ -264,8 +201,8 @@ model::DevicePlan plan_to_json(const Plan& plan) {
   for (const NicPlan& nic : plan.nics) {
     nics.push_back({{"queue_pairs", nic.queue_pairs}, {"queue_size", nic.queue_size}});
   }
-  nlohmann::json out = {{"backend", "cloud-hypervisor"},
-                        {"format", plan.nics.empty() ? kFormatWithoutNics : kFormat},
+  nlohmann::json out = {{"backend", kKind},
+                        {"format", plan.nics.empty() ? kPlanFormatWithoutNics : kPlanFormat},
                         {"vcpus", plan.vcpus},
                         {"memory", plan.memory},
                         {"disks", std::move(disks)}};
@@ -274,9 +211,7 @@ model::DevicePlan plan_to_json(const Plan& plan) {
 }
 
 Result<Plan> parse_plan(const model::DevicePlan& json) {
-  auto plan = parse_parts(json);
-  if (!plan) return pass(plan.error(), "read the stored device plan");
-  return plan;
+  return COCOON_TRY(parse_parts(json), "read the stored device plan");
 }
 
 }  // namespace cocoon::vmm::cloud_hypervisor

@@ -6,15 +6,11 @@
 #include <set>
 #include <string_view>
 
-#include "base/units.h"
-#include "model/json_fields.h"
+#include "vmm/plan_rules.h"
 
 namespace cocoon::vmm::firecracker {
 namespace {
 
-// 2: with NICs. A plan without any is written as 1, which it equals.
-constexpr int kFormat = 2;
-constexpr int kFormatWithoutNics = 1;
 constexpr const char* kKind = "firecracker";
 
 // Not what a configuration says wrong, but what this VMM cannot do.
@@ -34,10 +30,6 @@ Result<void> check_abilities(const model::Vm& vm) {
   return {};
 }
 
-std::string and_nics(const model::Vm& vm) {
-  return vm.nics.empty() ? "" : fmt::format(" and {} NICs", vm.nics.size());
-}
-
 Result<void> check_limits(const model::Vm& vm) {
   if (vm.disks.size() + vm.nics.size() > kMaxDisks) {
     return fail(
@@ -46,15 +38,7 @@ Result<void> check_limits(const model::Vm& vm) {
         "of them fixed)",
         vm.disks.size(), and_nics(vm), kMaxDisks, kMaxDevices, kFixedDevices);
   }
-  if (vm.config.cpu < 1 || vm.config.cpu > kMaxCpus) {
-    return fail(ErrorKind::kUnsupported, "{} vCPUs, but a Firecracker guest has 1 to {}",
-                vm.config.cpu, kMaxCpus);
-  }
-  if (vm.config.memory < kMiB || vm.config.memory % kMiB != 0) {
-    return fail(ErrorKind::kInvalid, "memory of {} bytes is no multiple of 1 MiB",
-                vm.config.memory);
-  }
-  return {};
+  return check_size(vm, "Firecracker", kMaxCpus);
 }
 
 bool is_drive_id(std::string_view text) {
@@ -85,15 +69,9 @@ bool are_distinct(const std::vector<DrivePlan>& drives) {
 }
 
 Result<void> check_plan(const Plan& plan) {
-  if (plan.vcpus < 1 || plan.vcpus > kMaxCpus) {
-    return fail(ErrorKind::kCorrupt, "{} vCPUs", plan.vcpus);
-  }
-  if (plan.memory < kMiB || plan.memory % kMiB != 0) {
-    return fail(ErrorKind::kCorrupt, "{} bytes of memory", plan.memory);
-  }
+  COCOON_TRY(check_stored_size(plan.vcpus, plan.memory, kMaxCpus));
   for (const DrivePlan& drive : plan.drives) {
-    bool plain = !drive.path.empty() && drive.path.find('/') == std::string::npos;
-    if (plain && is_drive_id(drive.id)) continue;
+    if (is_file_name(drive.path) && is_drive_id(drive.id)) continue;
     return fail(ErrorKind::kCorrupt, "drive \"{}\" with id \"{}\"", drive.path, drive.id);
   }
   if (!are_distinct(plan.drives)) return fail(ErrorKind::kCorrupt, "two drives in one place");
@@ -103,41 +81,21 @@ Result<void> check_plan(const Plan& plan) {
   return {};
 }
 
-Result<std::vector<DrivePlan>> parse_drives(const nlohmann::json* list) {
-  std::vector<DrivePlan> drives;
-  if (list == nullptr) return drives;
-  if (!list->is_array() || list->size() > kMaxDisks) {
-    return fail(ErrorKind::kCorrupt, "not a list of at most {} drives", kMaxDisks);
-  }
-  for (const nlohmann::json& element : *list) {
-    DrivePlan drive;
-    model::Fields fields(element, "drive");
-    fields.get("path", drive.path);
-    fields.get("id", drive.id);
-    COCOON_TRY(fields.check());
-    drives.push_back(std::move(drive));
-  }
-  return drives;
+void read_drive(model::Fields& fields, DrivePlan& drive) {
+  fields.get("path", drive.path);
+  fields.get("id", drive.id);
 }
 
-Result<Plan> parse_fields(const model::DevicePlan& json) {
+Result<Plan> parse_parts(const model::DevicePlan& json) {
   Plan plan;
-  int format = 0;
-  std::string kind;
-  model::Fields fields(json, "plan");
-  fields.get("backend", kind);
-  fields.get("format", format);
-  fields.get("vcpus", plan.vcpus);
-  fields.get("memory", plan.memory);
   std::int64_t nics = 0;
+  model::Fields fields(json, "plan");
   fields.get("nics", nics);
-  COCOON_TRY(fields.check());
+  COCOON_TRY(read_plan_head(fields, kKind, plan.vcpus, plan.memory));
   // A negative number becomes one that check_plan refuses.
   plan.nics = static_cast<std::size_t>(nics);
-  if (kind != kKind || format < kFormatWithoutNics || format > kFormat) {
-    return fail(ErrorKind::kCorrupt, "plan of \"{}\" in format {}", kind, format);
-  }
-  plan.drives = COCOON_TRY(parse_drives(fields.find("drives")));
+  plan.drives =
+      COCOON_TRY(parse_plan_list<DrivePlan>(fields.find("drives"), kMaxDisks, "drive", read_drive));
   COCOON_TRY(check_plan(plan));
   return plan;
 }
@@ -172,10 +130,7 @@ Result<Plan> replan_nics(const Plan& plan, const model::Vm& vm) {
 Result<Plan> replan_disks(const Plan& plan, const model::Vm& vm) {
   COCOON_TRY(check_limits(vm));
   Plan out = plan;
-  std::erase_if(out.drives, [&vm](const DrivePlan& drive) {
-    return std::none_of(vm.disks.begin(), vm.disks.end(),
-                        [&drive](const model::Disk& disk) { return disk.path == drive.path; });
-  });
+  drop_lost_disks(out.drives, vm);
   for (std::size_t index = 0; index < vm.disks.size(); ++index) {
     const std::string& path = vm.disks[index].path;
     if (index < out.drives.size() && out.drives[index].path == path) continue;
@@ -201,7 +156,7 @@ model::DevicePlan plan_to_json(const Plan& plan) {
     drives.push_back({{"path", drive.path}, {"id", drive.id}});
   }
   nlohmann::json out = {{"backend", kKind},
-                        {"format", plan.nics == 0 ? kFormatWithoutNics : kFormat},
+                        {"format", plan.nics == 0 ? kPlanFormatWithoutNics : kPlanFormat},
                         {"vcpus", plan.vcpus},
                         {"memory", plan.memory},
                         {"drives", std::move(drives)}};
@@ -210,9 +165,7 @@ model::DevicePlan plan_to_json(const Plan& plan) {
 }
 
 Result<Plan> parse_plan(const model::DevicePlan& json) {
-  auto plan = parse_fields(json);
-  if (!plan) return pass(plan.error(), "read the stored device plan");
-  return plan;
+  return COCOON_TRY(parse_parts(json), "read the stored device plan");
 }
 
 }  // namespace cocoon::vmm::firecracker

@@ -8,6 +8,7 @@
 #include "sys/files.h"
 #include "sys/stream_socket.h"
 #include "vmm/installed.h"
+#include "vmm/plan_rules.h"
 #include "vmm/qemu/argv.h"
 #include "vmm/qemu/hotplug.h"
 #include "vmm/qemu/plan.h"
@@ -59,19 +60,9 @@ Result<void> wait_until_running(const RunningVmm& vmm, Deadline deadline) {
   }
 }
 
-// A disk of the record and its place.
-struct PlacedDisk {
-  const model::Disk* disk = nullptr;
-  DiskPlan place;
-};
-
-Result<PlacedDisk> find_disk(const model::Vm& vm, const std::string& path) {
+Result<PlacedDisk<DiskPlan>> find_disk(const model::Vm& vm, const std::string& path) {
   Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
-  auto is_it = [&path](const auto& disk) { return disk.path == path; };
-  auto disk = std::find_if(vm.disks.begin(), vm.disks.end(), is_it);
-  auto place = std::find_if(plan.disks.begin(), plan.disks.end(), is_it);
-  if (disk != vm.disks.end() && place != plan.disks.end()) return PlacedDisk{&*disk, *place};
-  return fail(ErrorKind::kCorrupt, "the device plan has no disk \"{}\"", path);
+  return find_placed_disk(vm, plan.disks, path);
 }
 
 Result<void> press_power_button(const RunningVmm& vmm, Deadline deadline) {
@@ -191,7 +182,7 @@ Result<std::vector<std::string>> QemuBackend::plugged_disks(const model::Vm& vm,
 
 Result<void> QemuBackend::plug_disk(const model::Vm& vm, const std::string& path,
                                     const RunningVmm& vmm, Deadline deadline) const {
-  PlacedDisk found = COCOON_TRY(find_disk(vm, path));
+  auto found = COCOON_TRY(find_disk(vm, path));
   QmpClient client = COCOON_TRY(open_client(vmm, deadline), "plug {} in", path);
   COCOON_TRY(qemu::plug_disk(client, render_node(vm, *found.disk, found.place),
                              render_device(vm, *found.disk, found.place), deadline),
@@ -201,7 +192,7 @@ Result<void> QemuBackend::plug_disk(const model::Vm& vm, const std::string& path
 
 Result<void> QemuBackend::unplug_disk(const model::Vm& vm, const std::string& path,
                                       const RunningVmm& vmm, Deadline deadline) const {
-  PlacedDisk found = COCOON_TRY(find_disk(vm, path));
+  auto found = COCOON_TRY(find_disk(vm, path));
   if (found.place.port < 0) {
     return fail(ErrorKind::kUnsupported,
                 "{} is behind no root port, where QEMU could unplug it; stop the VM first", path);
@@ -215,7 +206,7 @@ Result<void> QemuBackend::unplug_disk(const model::Vm& vm, const std::string& pa
 Result<void> QemuBackend::grow_disk(const model::Vm& vm, const std::string& path,
                                     std::int64_t bytes, const RunningVmm& vmm,
                                     Deadline deadline) const {
-  PlacedDisk found = COCOON_TRY(find_disk(vm, path));
+  auto found = COCOON_TRY(find_disk(vm, path));
   QmpClient client = COCOON_TRY(open_client(vmm, deadline), "grow {}", path);
   nlohmann::json arguments{{"node-name", found.place.node}, {"size", bytes}};
   COCOON_TRY(client.execute("block_resize", arguments, deadline), "grow {}", path);

@@ -2,23 +2,18 @@
 #include "vmm/qemu/plan.h"
 
 #include <algorithm>
-#include <bit>
 #include <cctype>
 #include <set>
 
-#include "base/units.h"
-#include "model/json_fields.h"
+#include "vmm/plan_rules.h"
 
 namespace cocoon::vmm::qemu {
 namespace {
 
-// 2: with NICs. A plan without any is written as 1, which it equals.
-constexpr int kFormat = 2;
-constexpr int kFormatWithoutNics = 1;
+constexpr const char* kKind = "qemu";
 constexpr int kMaxPairs = 128;
-constexpr int kMaxRxQueueSize = 1024;
+constexpr int kMinRxQueueSize = 256;
 constexpr int kDefaultQueueSize = 256;
-constexpr int kMaxQueueSize = 1024;  // VIRTQUEUE_MAX_SIZE
 constexpr int kMaxQueues = 16;
 constexpr std::size_t kMaxNodeName = 31;  // BDRV node names
 
@@ -104,10 +99,6 @@ Result<DiskPlan> plan_disk(const Plan& plan, const model::Vm& vm, std::size_t in
   return out;
 }
 
-bool is_queue_size(int size) {
-  return size >= 4 && size <= kMaxQueueSize && std::has_single_bit(static_cast<unsigned>(size));
-}
-
 bool is_model_name(std::string_view text) {
   auto good = [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
@@ -120,23 +111,12 @@ Result<void> check_limits(const model::Vm& vm) {
     return fail(ErrorKind::kUnsupported, "{} disks, but a QEMU guest has places for {}",
                 vm.disks.size(), kFreeSlots);
   }
-  if (vm.config.cpu < 1 || vm.config.cpu > kMaxCpus) {
-    return fail(ErrorKind::kUnsupported, "{} vCPUs, but a QEMU guest has 1 to {}", vm.config.cpu,
-                kMaxCpus);
-  }
-  if (vm.config.memory < kMiB || vm.config.memory % kMiB != 0) {
-    return fail(ErrorKind::kInvalid, "memory of {} bytes is no multiple of 1 MiB",
-                vm.config.memory);
-  }
-  if (vm.config.disk_queue_size != 0 && !is_queue_size(vm.config.disk_queue_size)) {
-    return fail(ErrorKind::kInvalid, "disk queue size {} is no power of two from 4 to {}",
-                vm.config.disk_queue_size, kMaxQueueSize);
-  }
-  return {};
+  COCOON_TRY(check_size(vm, "QEMU", kMaxCpus));
+  return check_disk_queue_size(vm);
 }
 
 Result<void> check_disk(const DiskPlan& disk, int root_ports) {
-  if (!is_node_name(disk.node) || disk.path.empty() || disk.path.find('/') != std::string::npos) {
+  if (!is_node_name(disk.node) || !is_file_name(disk.path)) {
     return fail(ErrorKind::kCorrupt, "disk \"{}\" with node \"{}\"", disk.path, disk.node);
   }
   bool in_slot = disk.port == -1 && disk.slot >= kFirstFreeSlot && disk.slot <= kLastFreeSlot;
@@ -153,10 +133,8 @@ Result<void> check_disk(const DiskPlan& disk, int root_ports) {
 }
 
 Result<void> check_nic(const NicPlan& nic, int expected_slot) {
-  bool good_size = nic.queue_size >= 256 && nic.queue_size <= kMaxRxQueueSize &&
-                   std::has_single_bit(static_cast<unsigned>(nic.queue_size));
   if (nic.slot == expected_slot && nic.queue_pairs >= 1 && nic.queue_pairs <= kMaxPairs &&
-      good_size) {
+      is_queue_size(nic.queue_size, kMinRxQueueSize)) {
     return {};
   }
   return fail(ErrorKind::kCorrupt, "NIC in slot {} with {} queue pairs of {}", nic.slot,
@@ -191,11 +169,9 @@ Result<NicPlan> plan_nic(const model::Nic& nic, int index, int wanted_size) {
   plan.slot = kFirstNicSlot + index;
   plan.queue_pairs = nic.queue_pairs();
   if (wanted_size != 0) plan.queue_size = wanted_size;
-  bool good = plan.queue_size >= 256 && plan.queue_size <= kMaxRxQueueSize &&
-              std::has_single_bit(static_cast<unsigned>(plan.queue_size));
-  if (!good) {
-    return fail(ErrorKind::kInvalid, "queue size {} is no power of two from 256 to {}",
-                plan.queue_size, kMaxRxQueueSize);
+  if (!is_queue_size(plan.queue_size, kMinRxQueueSize)) {
+    return fail(ErrorKind::kInvalid, "queue size {} is no power of two from {} to {}",
+                plan.queue_size, kMinRxQueueSize, kMaxQueueSize);
   }
   if (plan.queue_pairs > kMaxPairs) {
     return fail(ErrorKind::kUnsupported, "{} queue pairs; {} is the limit", plan.queue_pairs,
@@ -205,12 +181,7 @@ Result<NicPlan> plan_nic(const model::Nic& nic, int index, int wanted_size) {
 }
 
 Result<void> check_plan(const Plan& plan) {
-  if (plan.vcpus < 1 || plan.vcpus > kMaxCpus) {
-    return fail(ErrorKind::kCorrupt, "{} vCPUs", plan.vcpus);
-  }
-  if (plan.memory < kMiB || plan.memory % kMiB != 0) {
-    return fail(ErrorKind::kCorrupt, "{} bytes of memory", plan.memory);
-  }
+  COCOON_TRY(check_stored_size(plan.vcpus, plan.memory, kMaxCpus));
   if (plan.root_ports < 0 || plan.root_ports > kMaxRootPorts) {
     return fail(ErrorKind::kCorrupt, "{} root ports", plan.root_ports);
   }
@@ -239,65 +210,34 @@ nlohmann::json disk_to_json(const DiskPlan& disk) {
   return json;
 }
 
-Result<std::vector<DiskPlan>> parse_disks(const nlohmann::json* list) {
-  std::vector<DiskPlan> disks;
-  if (list == nullptr) return disks;
-  if (!list->is_array() || list->size() > static_cast<std::size_t>(kFreeSlots)) {
-    return fail(ErrorKind::kCorrupt, "not a list of at most {} disks", kFreeSlots);
-  }
-  for (const nlohmann::json& element : *list) {
-    DiskPlan disk;
-    model::Fields fields(element, "disk");
-    fields.get("path", disk.path);
-    fields.get("node", disk.node);
-    fields.get("slot", disk.slot);
-    fields.get("queues", disk.queues);
-    fields.get("queue_size", disk.queue_size);
-    fields.get("port", disk.port);
-    COCOON_TRY(fields.check());
-    disks.push_back(std::move(disk));
-  }
-  return disks;
+void read_disk(model::Fields& fields, DiskPlan& disk) {
+  fields.get("path", disk.path);
+  fields.get("node", disk.node);
+  fields.get("slot", disk.slot);
+  fields.get("queues", disk.queues);
+  fields.get("queue_size", disk.queue_size);
+  fields.get("port", disk.port);
 }
 
-Result<std::vector<NicPlan>> parse_nics(const nlohmann::json* list) {
-  std::vector<NicPlan> nics;
-  if (list == nullptr) return nics;
-  if (!list->is_array() || list->size() > static_cast<std::size_t>(model::kMaxNics)) {
-    return fail(ErrorKind::kCorrupt, "not a list of at most {} NICs", model::kMaxNics);
-  }
-  for (const nlohmann::json& element : *list) {
-    NicPlan nic;
-    model::Fields fields(element, "NIC");
-    fields.get("slot", nic.slot);
-    fields.get("queue_pairs", nic.queue_pairs);
-    fields.get("queue_size", nic.queue_size);
-    COCOON_TRY(fields.check());
-    nics.push_back(nic);
-  }
-  return nics;
+void read_nic(model::Fields& fields, NicPlan& nic) {
+  fields.get("slot", nic.slot);
+  fields.get("queue_pairs", nic.queue_pairs);
+  fields.get("queue_size", nic.queue_size);
 }
 
-Result<Plan> parse_fields(const model::DevicePlan& json) {
+Result<Plan> parse_parts(const model::DevicePlan& json) {
   Plan plan;
-  int format = 0;
-  std::string kind;
   model::Fields fields(json, "plan");
-  fields.get("backend", kind);
-  fields.get("format", format);
   fields.get("machine_major", plan.machine.major);
   fields.get("machine_minor", plan.machine.minor);
   fields.get("cpu_kvm", plan.kvm_cpu);
   fields.get("cpu_tcg", plan.tcg_cpu);
-  fields.get("vcpus", plan.vcpus);
-  fields.get("memory", plan.memory);
   fields.get("root_ports", plan.root_ports);
-  COCOON_TRY(fields.check());
-  if (kind != "qemu" || format < kFormatWithoutNics || format > kFormat) {
-    return fail(ErrorKind::kCorrupt, "plan of \"{}\" in format {}", kind, format);
-  }
-  plan.disks = COCOON_TRY(parse_disks(fields.find("disks")));
-  plan.nics = COCOON_TRY(parse_nics(fields.find("nics")));
+  COCOON_TRY(read_plan_head(fields, kKind, plan.vcpus, plan.memory));
+  plan.disks =
+      COCOON_TRY(parse_plan_list<DiskPlan>(fields.find("disks"), kFreeSlots, "disk", read_disk));
+  plan.nics =
+      COCOON_TRY(parse_plan_list<NicPlan>(fields.find("nics"), model::kMaxNics, "NIC", read_nic));
   COCOON_TRY(check_plan(plan));
   return plan;
 }
@@ -340,10 +280,7 @@ Result<Plan> replan_nics(const Plan& plan, const model::Vm& vm) {
 Result<Plan> replan_disks(const Plan& plan, const model::Vm& vm) {
   COCOON_TRY(check_limits(vm));
   Plan out = plan;
-  std::erase_if(out.disks, [&vm](const DiskPlan& disk) {
-    return std::none_of(vm.disks.begin(), vm.disks.end(),
-                        [&disk](const model::Disk& other) { return other.path == disk.path; });
-  });
+  drop_lost_disks(out.disks, vm);
   Where where = vm.state == model::VmState::kRunning ? Where::kPortOnly : Where::kPort;
   for (std::size_t index = 0; index < vm.disks.size(); ++index) {
     if (index < out.disks.size() && out.disks[index].path == vm.disks[index].path) continue;
@@ -371,8 +308,8 @@ model::DevicePlan plan_to_json(const Plan& plan) {
     nics.push_back(
         {{"slot", nic.slot}, {"queue_pairs", nic.queue_pairs}, {"queue_size", nic.queue_size}});
   }
-  nlohmann::json out = {{"backend", "qemu"},
-                        {"format", plan.nics.empty() ? kFormatWithoutNics : kFormat},
+  nlohmann::json out = {{"backend", kKind},
+                        {"format", plan.nics.empty() ? kPlanFormatWithoutNics : kPlanFormat},
                         {"machine_major", plan.machine.major},
                         {"machine_minor", plan.machine.minor},
                         {"cpu_kvm", plan.kvm_cpu},
@@ -386,9 +323,7 @@ model::DevicePlan plan_to_json(const Plan& plan) {
 }
 
 Result<Plan> parse_plan(const model::DevicePlan& json) {
-  auto plan = parse_fields(json);
-  if (!plan) return pass(plan.error(), "read the stored device plan");
-  return plan;
+  return COCOON_TRY(parse_parts(json), "read the stored device plan");
 }
 
 }  // namespace cocoon::vmm::qemu
