@@ -11,6 +11,7 @@
 #include "engine/vm_files.h"
 #include "engine/vm_view.h"
 #include "sys/cancel.h"
+#include "sys/files.h"
 #include "sys/process.h"
 
 namespace cocoon::engine {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/cgroups.h"
 
+#include <algorithm>
+
 #include "engine/gc.h"
 #include "engine/locks.h"
 #include "integration/engine/installation.h"
@@ -51,7 +53,8 @@ TEST_F(Cgroups, OfOneVmAreToldApartByTheirRootDirectory) {
   auto theirs = make_vm_cgroup(other_.ports(), kVm);
   ASSERT_TRUE(theirs);
   EXPECT_NE(*theirs, leaf_);
-  EXPECT_EQ(list_vm_cgroups(mine_.ports()).value(), std::vector<std::string>{kVm});
+  auto ids = list_vm_cgroups(mine_.ports()).value();  // with what old versions have left here
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), kVm), 1);
   ASSERT_TRUE(remove_vm_cgroup(mine_.ports(), kVm));
   EXPECT_TRUE(sys::exists(*theirs));
 }
