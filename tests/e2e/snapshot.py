@@ -404,6 +404,18 @@ class Hibernate(SnapshotTest):
         self.c.ok("vm", "rm", "src")
         self.assertEqual(self.snapshot_dirs(), [])
 
+    def test_several_one_by_one(self):
+        self.start("one")
+        self.start("two")
+        counts = {name: self.count(name) for name in ("one", "two")}
+        result = self.c.run("vm", "hibernate", "one", "two", seconds=600)
+        self.assertEqual((result.code, len(result.out.split())), (0, 2), result.err)
+        asleep = [self.c.inspect(name) for name in ("one", "two")]
+        self.assertEqual([(vm["state"], vm["hibernated"]) for vm in asleep], [("stopped", True)] * 2)
+        self.c.ok("vm", "start", "one", "two", seconds=600)
+        for name, count in counts.items():
+            self.assertGreaterEqual(self.count(name), count)
+
 
 class Killed(SnapshotTest):
     """The command dies by kill -9 in the middle; the fault suite does it at every side effect."""
