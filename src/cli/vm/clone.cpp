@@ -6,6 +6,7 @@
 #include "cli/batch_report.h"
 #include "cli/json_output.h"
 #include "cli/pull_on_demand.h"
+#include "cli/vm/create_flags.h"
 #include "cli/vm/vm.h"
 #include "engine/snapshot_list.h"
 #include "engine/vm_clone.h"
@@ -21,6 +22,7 @@ struct CloneFlags {
   int count = 1;
   std::optional<std::string> memory;
   std::optional<std::string> storage;
+  std::vector<std::string> data_disks;
   std::string mode;
   bool on_demand = false;
   bool no_direct_io = false;
@@ -38,6 +40,7 @@ Result<engine::CloneRequest> make_request(const CloneFlags& flags) {
   COCOON_TRY(size("--memory", flags.memory, request.memory));
   COCOON_TRY(size("--storage", flags.storage, request.storage));
   if (request.cpu && *request.cpu <= 0) request.cpu.reset();  // as the snapshot
+  request.data_disks = COCOON_TRY(parse_data_disks(flags.data_disks));
   request.no_direct_io = flags.no_direct_io;
   if (flags.count < 1 || flags.count > kMostClones) {
     return fail(ErrorKind::kInvalid, "--count {}: must be between 1 and {}", flags.count,
@@ -116,6 +119,11 @@ std::vector<Flag> machine_flags(CloneFlags& flags) {
            .target = &flags.storage,
            .help = "size of the root disk, at least the snapshot's",
            .value_name = "SIZE"},
+          data_disk_flag(&flags.data_disks),
+          {.name = "drop-disk",
+           .target = &request.dropped_disks,
+           .help = "a data disk of the snapshot that the clone is to be without",
+           .value_name = "NAME"},
           {.name = "memory-backing",
            .target = &request.memory_backing,
            .help = "file: guest memory lies in a file on disk",
@@ -160,8 +168,12 @@ Command vm_clone_command() {
   command.path = "vm clone";
   command.usage = "SNAPSHOT";
   command.summary = "Make VMs that go on from a snapshot";
-  command.details =
-      "Each clone has its own name, MACs, addresses and machine id before anybody can reach it.";
+  command.details = fmt::format(
+      "Each clone has its own name, MACs, addresses and machine id before anybody can reach it.\n\n"
+      "{}\n"
+      "The clone's guest has it, mounted, in addition to the snapshot's disks. With --drop-disk\n"
+      "it gives one of those up first, so that the same NAME may be a fresh disk.",
+      kDataDiskDetails);
   command.flags = machine_flags(*flags);
   for (Flag& flag : other_flags(*flags)) command.flags.push_back(std::move(flag));
   command.min_names = command.max_names = 1;
