@@ -232,6 +232,11 @@ Result<model::Vm> clone_vm(Ports& ports, const std::string& snapshot_id,
   auto snapshot_lock =
       COCOON_TRY(lock_snapshot(ports, snapshot_id, sys::FileLock::Mode::kShared, "clone"));
   model::Snapshot snapshot = COCOON_TRY(ready_snapshot(ports, snapshot_id));
+  return clone_snapshot(ports, snapshot, request);
+}
+
+Result<model::Vm> clone_snapshot(Ports& ports, const model::Snapshot& snapshot,
+                                 const CloneRequest& request) {
   auto backend = COCOON_TRY(vmm::make_backend(snapshot.vm.hypervisor, ports.config));
   COCOON_TRY(check_layout(ports));
   std::string what = snapshot.name.empty() ? snapshot.id : snapshot.name;

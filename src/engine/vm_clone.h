@@ -8,6 +8,7 @@
 
 #include "engine/ports.h"
 #include "model/data_disk.h"
+#include "model/snapshot.h"
 #include "model/vm.h"
 #include "vmm/saved.h"
 
@@ -37,5 +38,9 @@ struct CloneRequest {
 // kCorrupt naming the member, kVmm; of disks as plan_disk_changes and change_disks.
 Result<model::Vm> clone_vm(Ports& ports, const std::string& snapshot_id,
                            const CloneRequest& request);
+
+// The same of a snapshot that is complete and whose lock the caller holds.
+Result<model::Vm> clone_snapshot(Ports& ports, const model::Snapshot& snapshot,
+                                 const CloneRequest& request);
 
 }  // namespace cocoon::engine

@@ -345,6 +345,28 @@ class Restore(SnapshotTest):
         self.c.ok("vm", "restore", "copy", "base", seconds=300)
         self.assertEqual(self.sh("copy", "hostname"), "copy")
 
+    def test_verified_first(self):
+        self.start()
+        snapshot = self.save("src", "base")
+        restore = ("vm", "restore", "--verify", "src", "base")
+        self.assertIn("had no digest to compare", self.c.ok(*restore, seconds=600).err)
+        self.assertNotIn("had no digest", self.c.ok(*restore, seconds=600).err)
+        count = self.count("src")
+        pid = self.c.inspect("src")["pid"]
+        # one bit of a disk: of the same size, so that nothing but its digest tells
+        disk = self.snapshot_dir(snapshot) / "cow.raw"
+        with open(disk, "r+b") as file:
+            at = os.lseek(file.fileno(), 0, os.SEEK_DATA)
+            byte = os.pread(file.fileno(), 1, at)
+            os.pwrite(file.fileno(), bytes([byte[0] ^ 1]), at)
+        self.c.fails(FAILURE, *restore, says="cow.raw has changed", seconds=600)
+        wait_for("the guest to count on", lambda: self.count("src") > count, 60)
+        self.assertEqual(self.c.inspect("src")["pid"], pid)
+        with open(disk, "r+b") as file:
+            os.pwrite(file.fileno(), byte, at)
+        self.c.ok(*restore, seconds=600)
+        self.assertEqual(self.sh("src", "cat /root-file"), "cow")
+
     def test_a_bad_snapshot_costs_no_running_vm(self):
         vm = self.start()
         snapshot = self.save("src", "base")
