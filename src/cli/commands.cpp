@@ -3,7 +3,6 @@
 
 #include "cli/general/general.h"
 #include "cli/vm/disk/disk.h"
-#include "cli/vm/vm.h"
 
 namespace cocoon::cli {
 
@@ -22,8 +21,8 @@ Program cocoon_program(const HelperBodies& bodies) {
               vm_stop_command(),
               vm_restart_command(),
               vm_rm_command(),
-              vm_clone_command(),
-              vm_restore_command(),
+              vm_clone_command(bodies.snapshot_directory),
+              vm_restore_command(bodies.verify_snapshot),
               vm_hibernate_command(),
               vm_list_command(),
               vm_inspect_command(),

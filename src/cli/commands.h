@@ -6,6 +6,7 @@
 #include "cli/image/image.h"
 #include "cli/kernel/kernel.h"
 #include "cli/snapshot/snapshot.h"
+#include "cli/vm/vm.h"
 
 namespace cocoon::cli {
 
@@ -17,6 +18,8 @@ struct HelperBodies {
   SnapshotExportBody snapshot_export;
   SnapshotImportBody snapshot_import;
   SnapshotVerifyBody snapshot_verify;
+  SnapshotDirectoryBody snapshot_directory;
+  VerifySnapshotBody verify_snapshot;
 };
 
 // Every command. Without bodies, those of the helper are run by starting it.

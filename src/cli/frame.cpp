@@ -56,9 +56,10 @@ Result<int> run_command(const Program& program, const Command& command, const Ar
       COCOON_TRY(load_settings(flags, process_environment(), std::filesystem::path(kConfigDir)));
   if (command.in_helper && !program.is_helper) return exec_cocoon_image(words);
   if (program.is_helper) COCOON_TRY(check_caller_build());
-  if (!command.run || command.in_helper != program.is_helper) {
+  if (!command.run) {
     return fail(ErrorKind::kInternal, "\"{}\" is not a command of this program", command.path);
   }
+  set_command_words(words);
   apply_log_settings(settings);
   App app(program, std::move(settings), output);
   auto result = command.run(app, arguments);

@@ -15,7 +15,9 @@ Program image_program() {
                                     .kernel_import = run_kernel_import,
                                     .snapshot_export = run_snapshot_export,
                                     .snapshot_import = run_snapshot_import,
-                                    .snapshot_verify = run_snapshot_verify});
+                                    .snapshot_verify = run_snapshot_verify,
+                                    .snapshot_directory = use_snapshot_directory,
+                                    .verify_snapshot = verify_before_restore});
   program.is_helper = true;
   return program;
 }

@@ -11,7 +11,8 @@
 namespace cocoon::engine {
 namespace {
 
-std::size_t pool_size(const model::Config& config, std::size_t items) {
+std::size_t pool_size(const model::Config& config, std::size_t items, Pace pace) {
+  if (pace == Pace::kOneByOne) return 1;
   std::size_t size = config.pool_size > 0 ? static_cast<std::size_t>(config.pool_size)
                                           : std::max(1U, std::thread::hardware_concurrency());
   return std::min(size, items);
@@ -20,7 +21,8 @@ std::size_t pool_size(const model::Config& config, std::size_t items) {
 }  // namespace
 
 BatchResult run_batch(Ports& ports, const std::vector<std::string>& ids,
-                      const std::function<Result<void>(Ports&, const std::string&)>& work) {
+                      const std::function<Result<void>(Ports&, const std::string&)>& work,
+                      Pace pace) {
   std::vector<Result<void>> results(ids.size());
   std::atomic<std::size_t> next{0};
   auto worker = [&](Ports& own) {
@@ -31,7 +33,7 @@ BatchResult run_batch(Ports& ports, const std::vector<std::string>& ids,
   };
   // This thread works too, with the handle that is open; the others open their own.
   std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < pool_size(ports.config, ids.size()); ++i) {
+  for (std::size_t i = 1; i < pool_size(ports.config, ids.size(), pace); ++i) {
     threads.emplace_back([&] {
       auto db = store::Db::open(ports.paths.database());
       if (!db) return ignore(db, "fewer threads do the work");

@@ -316,9 +316,11 @@ Result<void> SharedMembers::link() const {
 }
 
 void SharedMembers::keep() {
+  leases_.clear();
   store_.keep();
   made_kernel_.clear();
   if (kernel_lock_) kernel_lock_->unlink();
+  kernel_lock_.reset();
 }
 
 void SharedMembers::undo() {

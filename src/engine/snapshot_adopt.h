@@ -44,9 +44,9 @@ class SharedMembers {
   // Places the members in `part` once they are pinned.
   Result<void> link() const;
 
-  // The row is committed.
+  // The row pins it all: what was taken over stays, and its locks are given back.
   void keep();
-  // The row is gone: what was taken over goes, too.
+  // The row is gone: what was taken over, and not kept, goes, too.
   void undo();
 
  private:

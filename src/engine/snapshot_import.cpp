@@ -59,19 +59,23 @@ Result<void> pin(Ports& ports, const model::Snapshot& reserved, const model::Sna
   return {};
 }
 
-Result<snapshot::Sidecar> read_documents(const snapshot::Unpacked& unpacked) {
-  if (unpacked.envelope.empty() || unpacked.sidecar.empty()) {
-    return fail(ErrorKind::kCorrupt, "it is no snapshot: there is no {}",
-                unpacked.envelope.empty() ? snapshot::kEnvelopeFile : snapshot::kSidecarFile);
-  }
-  auto envelope = COCOON_TRY(snapshot::parse_envelope(unpacked.envelope));
-  auto document = COCOON_TRY(snapshot::parse_document(unpacked.sidecar, snapshot::kSidecarFile));
+Result<snapshot::Sidecar> read_sidecar(std::string_view text) {
+  auto document = COCOON_TRY(snapshot::parse_document(text, snapshot::kSidecarFile));
   if (!snapshot::is_own_sidecar(document)) {
     return fail(ErrorKind::kUnsupported,
                 "its {} is not of this program: snapshots of other engines are not taken in",
                 snapshot::kSidecarFile);
   }
   return snapshot::parse_sidecar(document);
+}
+
+Result<snapshot::Sidecar> read_documents(const snapshot::Unpacked& unpacked) {
+  if (unpacked.envelope.empty() || unpacked.sidecar.empty()) {
+    return fail(ErrorKind::kCorrupt, "it is no snapshot: there is no {}",
+                unpacked.envelope.empty() ? snapshot::kEnvelopeFile : snapshot::kSidecarFile);
+  }
+  COCOON_TRY(snapshot::parse_envelope(unpacked.envelope));
+  return read_sidecar(unpacked.sidecar);
 }
 
 // What belonged to the host and the moment of the save goes; what is left describes a guest.
@@ -185,6 +189,7 @@ struct Import {
   Ports& ports;
   const SnapshotImportRequest& request;
   model::Snapshot reserved;
+  bool lent = false;  // it gets no name
   fs::path part;
   SharedMembers shared;
 };
@@ -210,7 +215,8 @@ Result<snapshot::Sidecar> as_found(Result<snapshot::Sidecar> sidecar) {
   return pass(std::move(error));
 }
 
-Result<SnapshotImportReport> run(Import& job, Rollback& undo) {
+// Everything but the last commit: files complete in `part`, everything checked, blobs pinned.
+Result<SnapshotImportReport> take_in(Import& job, Rollback& undo) {
   Ports& ports = job.ports;
   SnapshotImportReport report;
   COCOON_TRY(reserve(ports, job.reserved, undo));
@@ -223,23 +229,28 @@ Result<SnapshotImportReport> run(Import& job, Rollback& undo) {
   COCOON_TRY(check_own_members(snapshot, std::move(unpacked.files)));
   COCOON_TRY(check_overlays(snapshot, job.part));
   COCOON_TRY(model::validate(snapshot));
-  COCOON_TRY(pin(ports, job.reserved, snapshot, job.shared.blobs()));
+  model::Snapshot row = snapshot;
+  if (job.lent) row.name.clear();
+  COCOON_TRY(pin(ports, job.reserved, row, job.shared.blobs()));
   COCOON_TRY(job.shared.link());
   COCOON_TRY(seal(snapshot, job.part));
   COCOON_TRY(sys::check_cancelled());
-  snapshot.state = model::SnapshotState::kReady;
-  COCOON_TRY(publish_snapshot(ports, snapshot));
-  COCOON_TRY(commit(ports, snapshot));
-  undo.commit();
-  job.shared.keep();
   report.snapshot = std::move(snapshot);
   report.skipped = std::move(unpacked.skipped);
   return report;
 }
 
-}  // namespace
+// What is done with a snapshot that is taken in, as part of its import.
+using Finish = std::function<Result<void>(Import&, SnapshotImportReport&, Rollback&)>;
 
-Result<SnapshotImportReport> import_snapshot(Ports& ports, const SnapshotImportRequest& request) {
+Result<void> run(Import& job, SnapshotImportReport& report, const Finish& finish) {
+  Rollback undo;
+  report = COCOON_TRY(take_in(job, undo));
+  return finish(job, report, undo);
+}
+
+Result<SnapshotImportReport> import_with(Ports& ports, const SnapshotImportRequest& request,
+                                         bool lent, const Finish& finish) {
   if (!request.name.empty()) COCOON_TRY(model::check_snapshot_name(request.name));
   COCOON_TRY(check_layout(ports));
   if (!request.blobs.empty()) COCOON_TRY(sys::open_dir(request.blobs), "--blobs");
@@ -251,16 +262,53 @@ Result<SnapshotImportReport> import_snapshot(Ports& ports, const SnapshotImportR
   auto lock = COCOON_TRY(
       lock_snapshot(ports, reserved.id, sys::FileLock::Mode::kExclusive, "snapshot import"));
   fs::path part = snapshot_part(ports, reserved.id);
-  Import job{ports, request, reserved, part, SharedMembers(ports, part, request.blobs)};
-  Result<SnapshotImportReport> report;
-  {
-    Rollback undo;
-    report = run(job, undo);
-  }
-  if (report) return report;
-  job.shared.undo();
+  Import job{ports, request, reserved, lent, part, SharedMembers(ports, part, request.blobs)};
+  SnapshotImportReport report;
+  auto done = run(job, report, finish);
+  if (done && !lent) return report;
+  job.shared.undo();  // of what nobody has kept
   lock.unlink();
-  return pass(std::move(report).error(), "import snapshot");
+  COCOON_TRY(std::move(done));
+  return report;
+}
+
+}  // namespace
+
+Result<SnapshotImportReport> import_snapshot(Ports& ports, const SnapshotImportRequest& request) {
+  auto finish = [&ports](Import& job, SnapshotImportReport& report,
+                         Rollback& undo) -> Result<void> {
+    report.snapshot.state = model::SnapshotState::kReady;
+    COCOON_TRY(publish_snapshot(ports, report.snapshot));
+    COCOON_TRY(commit(ports, report.snapshot));
+    undo.commit();
+    job.shared.keep();
+    return {};
+  };
+  return COCOON_TRY(import_with(ports, request, false, finish), "import snapshot");
+}
+
+Result<void> lend_snapshot(Ports& ports, const SnapshotImportRequest& request,
+                           const std::function<Result<void>(const SnapshotImportReport&)>& use) {
+  bool used = false;
+  auto finish = [&](Import& job, SnapshotImportReport& report, Rollback&) -> Result<void> {
+    COCOON_TRY(publish_snapshot(ports, report.snapshot));
+    // The row pins all of it, and so do the rows of what is made of it.
+    job.shared.keep();
+    used = true;
+    return use(report);
+  };
+  auto lent = import_with(ports, request, true, finish);
+  if (lent) return {};
+  return used ? pass(std::move(lent).error())
+              : pass(std::move(lent).error(), "take in the snapshot");
+}
+
+Result<model::Snapshot> read_snapshot_directory(const fs::path& directory) {
+  sys::UniqueFd dir = COCOON_TRY(sys::open_dir(directory));
+  sys::UniqueFd file = COCOON_TRY(sys::open_beneath(dir.get(), std::string(snapshot::kSidecarFile),
+                                                    O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  std::string text = COCOON_TRY(sys::read_fd(file.get(), snapshot::kMaxDocument));
+  return COCOON_TRY(read_sidecar(text), "{}", directory.native()).snapshot;
 }
 
 }  // namespace cocoon::engine

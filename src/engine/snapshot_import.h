@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -34,5 +35,16 @@ struct SnapshotImportReport {
 // kNotFound: the image or the kernel that it rests on is not here; kUnsupported: of another program
 // or version; kSystem: no room.
 Result<SnapshotImportReport> import_snapshot(Ports& ports, const SnapshotImportRequest& request);
+
+// Imports a snapshot for one use and removes it afterwards, whatever came of it. Meanwhile nobody
+// else sees it: its row stays pending, which takes no name, and its lock is held; so after a kill
+// -9 it goes with the next command that meets it, or with gc. VMs that were made of it stay. Errors
+// as import_snapshot, or those of `use`.
+Result<void> lend_snapshot(Ports& ports, const SnapshotImportRequest& request,
+                           const std::function<Result<void>(const SnapshotImportReport&)>& use);
+
+// The record in a directory, as it says; for questions that come before an import. kCorrupt,
+// kUnsupported, kSystem.
+Result<model::Snapshot> read_snapshot_directory(const std::filesystem::path& directory);
 
 }  // namespace cocoon::engine

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "engine/clone_disks.h"
 #include "engine/live_vm.h"
 #include "engine/locks.h"
 #include "engine/reconcile.h"
@@ -38,7 +39,8 @@ struct Clone {
   const CloneRequest& request;
   const vmm::Backend& backend;
   const model::Snapshot& snapshot;
-  model::Vm vm;
+  model::Vm vm;  // as it will be
+  DiskChanges disks;
   int lock_fd = -1;
 };
 
@@ -203,7 +205,8 @@ Result<void> make_clone(Clone& clone, Rollback& undo) {
   Ports& ports = clone.ports;
   model::Vm& vm = clone.vm;
   // Everything that could refuse is asked before anything is made.
-  COCOON_TRY(plan_load(ports, clone.backend, clone.snapshot, vm, clone.request.mode));
+  COCOON_TRY(plan_load(ports, clone.backend, clone.snapshot, as_loaded(clone.disks, vm),
+                       clone.request.mode));
   vm.op = op_of("clone", clone.snapshot.id);
   auto blobs = COCOON_TRY(store::snapshot_blobs(ports.db, clone.snapshot.id));
   std::string base = "cocoon-clone-" + vm.id.substr(0, kNamePart);
@@ -212,11 +215,13 @@ Result<void> make_clone(Clone& clone, Rollback& undo) {
   COCOON_TRY(make_network(ports, vm, 0, clone.lock_fd, false));
   COCOON_TRY(make_files(clone));
   undo_launch(ports, vm, undo);
-  auto planned = COCOON_TRY(
-      plan_load(ports, clone.backend, clone.snapshot, as_host_can(ports, vm), clone.request.mode));
+  model::Vm loaded = as_host_can(ports, as_loaded(clone.disks, vm));
+  auto planned =
+      COCOON_TRY(plan_load(ports, clone.backend, clone.snapshot, loaded, clone.request.mode));
   COCOON_TRY(load_vm(ports, clone.backend, clone.snapshot, planned, vm));
   COCOON_TRY(grow_root(clone), "grow the root disk");
   note_size(clone);
+  COCOON_TRY(change_disks(ports, clone.backend, clone.disks, as_running(vm), clone.lock_fd));
   return introduce(clone, undo);
 }
 
@@ -227,11 +232,19 @@ Result<model::Vm> clone_vm(Ports& ports, const std::string& snapshot_id,
   auto snapshot_lock =
       COCOON_TRY(lock_snapshot(ports, snapshot_id, sys::FileLock::Mode::kShared, "clone"));
   model::Snapshot snapshot = COCOON_TRY(ready_snapshot(ports, snapshot_id));
+  return clone_snapshot(ports, snapshot, request);
+}
+
+Result<model::Vm> clone_snapshot(Ports& ports, const model::Snapshot& snapshot,
+                                 const CloneRequest& request) {
   auto backend = COCOON_TRY(vmm::make_backend(snapshot.vm.hypervisor, ports.config));
   COCOON_TRY(check_layout(ports));
   std::string what = snapshot.name.empty() ? snapshot.id : snapshot.name;
   model::Vm vm =
       COCOON_TRY(plan_vm(ports, request, *backend, snapshot), "clone snapshot \"{}\"", what);
+  DiskChanges disks =
+      COCOON_TRY(plan_disk_changes(*backend, request.dropped_disks, request.data_disks, vm),
+                 "clone snapshot \"{}\"", what);
   auto lock = COCOON_TRY(lock_vm(ports, vm.id, "clone"));
   Rollback undo_lock;
   undo_lock.add("remove the lock file", [&lock]() -> Result<void> {
@@ -239,7 +252,7 @@ Result<model::Vm> clone_vm(Ports& ports, const std::string& snapshot_id,
     return {};
   });
   Rollback undo;
-  Clone clone{ports, request, *backend, snapshot, std::move(vm), lock.fd()};
+  Clone clone{ports, request, *backend, snapshot, std::move(vm), std::move(disks), lock.fd()};
   auto made = make_clone(clone, undo);
   // A clone that is kept in spite of an error keeps its lock file too.
   if (clone.vm.state == model::VmState::kRunning) undo_lock.commit();

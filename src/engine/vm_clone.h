@@ -4,8 +4,11 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "engine/ports.h"
+#include "model/data_disk.h"
+#include "model/snapshot.h"
 #include "model/vm.h"
 #include "vmm/saved.h"
 
@@ -20,8 +23,10 @@ struct CloneRequest {
   std::optional<int> nics;
   std::string network;
   std::string bridge;
-  std::vector<std::string> dns;               // instead of the network's; not kept
-  std::optional<std::string> memory_backing;  // "file" or ""
+  std::vector<std::string> dns;                 // instead of the network's; not kept
+  std::optional<std::string> memory_backing;    // "file" or ""
+  std::vector<model::DataDiskSpec> data_disks;  // fresh ones, in addition; need not be complete
+  std::vector<std::string> dropped_disks;       // names of data disks that are left out
   vmm::RestoreMode mode = vmm::RestoreMode::kAuto;
   bool no_direct_io = false;
 };
@@ -30,8 +35,12 @@ struct CloneRequest {
 // MACs, addresses and the time, and only then was its network opened. On any failure everything is
 // gone again, with one exception: a guest whose agent does not take its identity is kept, running,
 // with its network closed. kNotFound, kConflict ("already exists"), kInvalid, kUnsupported,
-// kCorrupt naming the member, kVmm.
+// kCorrupt naming the member, kVmm; of disks as plan_disk_changes and change_disks.
 Result<model::Vm> clone_vm(Ports& ports, const std::string& snapshot_id,
                            const CloneRequest& request);
+
+// The same of a snapshot that is complete and whose lock the caller holds.
+Result<model::Vm> clone_snapshot(Ports& ports, const model::Snapshot& snapshot,
+                                 const CloneRequest& request);
 
 }  // namespace cocoon::engine

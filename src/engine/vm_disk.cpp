@@ -103,6 +103,17 @@ Result<void> check_hotplug(const vmm::Backend& backend, const model::Vm& vm) {
               backend.name());
 }
 
+Result<model::Vm> with_disk(const vmm::Backend& backend, model::Vm vm, const model::Disk& disk) {
+  // The NoCloud disk stays the last one.
+  auto end = std::find_if(vm.disks.begin(), vm.disks.end(), [](const model::Disk& other) {
+    return other.role == model::DiskRole::kCidata;
+  });
+  vm.disks.insert(end, disk);
+  COCOON_TRY(model::validate(vm));
+  vm.device_plan = COCOON_TRY(backend.replan_disks(vm));
+  return vm;
+}
+
 Result<model::Vm> without_disk(const vmm::Backend& backend, model::Vm vm, const std::string& path) {
   std::erase_if(vm.disks, [&path](const model::Disk& disk) { return disk.path == path; });
   vm.device_plan = COCOON_TRY(backend.replan_disks(vm));

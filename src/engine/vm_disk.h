@@ -39,6 +39,10 @@ Result<model::Disk> find_disk(const model::Vm& vm, std::string_view name);
 // the capability.
 Result<void> check_hotplug(const vmm::Backend& backend, const model::Vm& vm);
 
+// The record with one more data disk, behind its others, device plan included; that of a running VM
+// is one to be hot-plugged. kUnsupported: no place is free; kInvalid as model::validate.
+Result<model::Vm> with_disk(const vmm::Backend& backend, model::Vm vm, const model::Disk& disk);
+
 // The record without a disk, its device plan included.
 Result<model::Vm> without_disk(const vmm::Backend& backend, model::Vm vm, const std::string& path);
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/vm_disk_attach.h"
 
-#include <algorithm>
-
 #include "engine/guest_mount.h"
 #include "engine/locks.h"
 #include "engine/reconcile.h"
@@ -27,16 +25,9 @@ Result<Plan> plan_attach(const vmm::Backend& backend, const model::Vm& vm,
                          const model::DataDiskSpec& spec) {
   COCOON_TRY(check_hotplug(backend, vm));
   Plan plan;
-  plan.spec = COCOON_TRY(model::complete_data_disk(spec, vm.disks));
+  plan.spec = COCOON_TRY(model::complete_data_disks({spec}, vm.disks)).front();
   plan.disk = model::data_disk(plan.spec);
-  plan.vm = vm;
-  // The NoCloud disk stays the last one.
-  auto end = std::find_if(plan.vm.disks.begin(), plan.vm.disks.end(), [](const model::Disk& disk) {
-    return disk.role == model::DiskRole::kCidata;
-  });
-  plan.vm.disks.insert(end, plan.disk);
-  COCOON_TRY(model::validate(plan.vm));
-  plan.vm.device_plan = COCOON_TRY(backend.replan_disks(plan.vm));
+  plan.vm = COCOON_TRY(with_disk(backend, vm, plan.disk));
   return plan;
 }
 

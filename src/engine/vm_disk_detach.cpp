@@ -189,6 +189,10 @@ Result<model::Vm> detach_disk(Ports& ports, const std::string& id, const std::st
                 vm.config.name, name);
   }
   COCOON_TRY(check_hotplug(*backend, vm), "detach disk \"{}\" of vm \"{}\"", name, vm.config.name);
+  if (vm.state == model::VmState::kRunning) {
+    COCOON_TRY(backend->check_unplug(vm, disk.path), "detach disk \"{}\" of vm \"{}\"", name,
+               vm.config.name);
+  }
   COCOON_TRY(check_keep(vm_dir(ports, vm) / disk.path, options.keep));
   return COCOON_TRY(detach(ports, *backend, vm, {disk.path, options.keep}),
                     "detach disk \"{}\" of vm \"{}\"", name, vm.config.name);

@@ -168,6 +168,15 @@ Result<void> restore(Restore& restore) {
   return settle_in(restore);
 }
 
+// With a first look at whether the two fit: reading all of a snapshot takes a while.
+Result<void> verify(Ports& ports, const std::string& vm_id, const model::Snapshot& snapshot,
+                    const RestoreRequest& request) {
+  if (!request.verify) return {};
+  auto vm = COCOON_TRY(store::get_vm(ports.db, vm_id));
+  if (vm) COCOON_TRY(check_fit(snapshot, *vm), "restore vm \"{}\"", vm->config.name);
+  return request.verify(ports, snapshot.id);
+}
+
 }  // namespace
 
 Result<model::Vm> restore_vm(Ports& ports, const std::string& vm_id, const std::string& snapshot_id,
@@ -175,6 +184,7 @@ Result<model::Vm> restore_vm(Ports& ports, const std::string& vm_id, const std::
   auto snapshot_lock =
       COCOON_TRY(lock_snapshot(ports, snapshot_id, sys::FileLock::Mode::kShared, "restore"));
   model::Snapshot snapshot = COCOON_TRY(ready_snapshot(ports, snapshot_id));
+  COCOON_TRY(verify(ports, vm_id, snapshot, request));
   auto lock = COCOON_TRY(lock_vm(ports, vm_id, "restore"));
   model::Vm before = COCOON_TRY(settle_locked(ports, vm_id));
   std::string what = before.config.name;

@@ -60,15 +60,32 @@ Result<void> set_key(DataDiskSpec& spec, std::string_view key, std::string_view 
               key);
 }
 
-// Names that the user chose; a made one must not take them.
-Result<std::set<std::string>> given_names(const std::vector<DataDiskSpec>& specs) {
+// Names that the user chose, and those of disks that are there; a made one must not take them.
+Result<std::set<std::string>> taken_names(const std::vector<DataDiskSpec>& specs,
+                                          const std::vector<Disk>& others) {
   std::set<std::string> names;
   for (const DataDiskSpec& spec : specs) {
+    bool exists = std::any_of(others.begin(), others.end(), [&spec](const Disk& other) {
+      return !spec.name.empty() && other.serial == spec.name;
+    });
+    if (exists) {
+      return fail(ErrorKind::kConflict, "data disk \"{}\" {}", spec.name, kAlreadyExists);
+    }
     if (!spec.name.empty() && !names.insert(spec.name).second) {
       return fail(ErrorKind::kInvalid, "name={}: two data disks have this name", spec.name);
     }
   }
+  for (const Disk& other : others) names.insert(other.serial);
   return names;
+}
+
+Result<void> check_mount_free(const DataDiskSpec& spec, const std::vector<Disk>& others) {
+  for (const Disk& other : others) {
+    if (spec.mount->empty() || other.mount_point != *spec.mount) continue;
+    return fail(ErrorKind::kConflict, "mount={}: data disk \"{}\" is mounted there", *spec.mount,
+                other.serial);
+  }
+  return {};
 }
 
 Result<void> check_room(const DataDiskSpec& spec) {
@@ -96,8 +113,9 @@ Result<DataDiskSpec> parse_data_disk(std::string_view text) {
   return spec;
 }
 
-Result<std::vector<DataDiskSpec>> complete_data_disks(std::vector<DataDiskSpec> specs) {
-  std::set<std::string> names = COCOON_TRY(given_names(specs));
+Result<std::vector<DataDiskSpec>> complete_data_disks(std::vector<DataDiskSpec> specs,
+                                                      const std::vector<Disk>& others) {
+  std::set<std::string> names = COCOON_TRY(taken_names(specs, others));
   std::set<std::string> mounts;
   int number = 0;
   for (DataDiskSpec& spec : specs) {
@@ -113,30 +131,9 @@ Result<std::vector<DataDiskSpec>> complete_data_disks(std::vector<DataDiskSpec> 
       return fail(ErrorKind::kInvalid, "mount={}: two data disks have this mount point",
                   *spec.mount);
     }
+    COCOON_TRY(check_mount_free(spec, others));
   }
   return specs;
-}
-
-Result<DataDiskSpec> complete_data_disk(DataDiskSpec spec, const std::vector<Disk>& others) {
-  auto taken = [&others](std::string_view name) {
-    return std::any_of(others.begin(), others.end(),
-                       [name](const Disk& other) { return other.serial == name; });
-  };
-  if (!spec.name.empty() && taken(spec.name)) {
-    return fail(ErrorKind::kConflict, "data disk \"{}\" {}", spec.name, kAlreadyExists);
-  }
-  for (int number = 1; spec.name.empty(); ++number) {
-    std::string candidate = fmt::format("data{}", number);
-    if (!taken(candidate)) spec.name = candidate;
-  }
-  auto specs = COCOON_TRY(complete_data_disks({std::move(spec)}));
-  DataDiskSpec& complete = specs.front();
-  for (const Disk& other : others) {
-    if (complete.mount->empty() || other.mount_point != *complete.mount) continue;
-    return fail(ErrorKind::kConflict, "mount={}: data disk \"{}\" is mounted there",
-                *complete.mount, other.serial);
-  }
-  return std::move(complete);
 }
 
 Disk data_disk(const DataDiskSpec& spec) {

@@ -33,14 +33,13 @@ struct DataDiskSpec {
 // no escaping; of a key that is given twice the last counts. kInvalid naming key and value.
 Result<DataDiskSpec> parse_data_disk(std::string_view text);
 
-// Fills in what was left out, for all disks of a VM together and in their order (spec 01 §8.2);
-// afterwards name, fstype and mount are set. kInvalid: a name or mount point twice, fstype none
-// with a mount, a mount point that cannot be, a size below the file system's least.
-Result<std::vector<DataDiskSpec>> complete_data_disks(std::vector<DataDiskSpec> specs);
-
-// The same for one disk that a VM with these disks gets. kConflict ("… already exists") as well:
-// the name or the mount point is another disk's.
-Result<DataDiskSpec> complete_data_disk(DataDiskSpec spec, const std::vector<Disk>& others);
+// Fills in what was left out, for all disks together that a VM gets and in their order (spec 01
+// §8.2); afterwards name, fstype and mount are set. `others`: the disks that it has. kInvalid: a
+// name or mount point twice, fstype none with a mount, a mount point that cannot be, a size below
+// the file system's least. kConflict ("… already exists"): the name or the mount point is that of
+// one of the others.
+Result<std::vector<DataDiskSpec>> complete_data_disks(std::vector<DataDiskSpec> specs,
+                                                      const std::vector<Disk>& others = {});
 
 // The record's entry for a complete spec; its file is data-<name>.raw.
 Disk data_disk(const DataDiskSpec& spec);

@@ -53,6 +53,11 @@ Result<void> Backend::plug_disk(const model::Vm&, const std::string&, const Runn
   return no_hotplug(*this);
 }
 
+Result<void> Backend::check_unplug(const model::Vm&, const std::string&) const {
+  if (COCOON_TRY(capabilities()).hotplug) return {};
+  return no_hotplug(*this);
+}
+
 Result<void> Backend::unplug_disk(const model::Vm&, const std::string&, const RunningVmm&,
                                   Deadline) const {
   return no_hotplug(*this);

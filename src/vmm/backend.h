@@ -124,8 +124,10 @@ class Backend {
   // Hands the disk to the guest, which sees it a moment later.
   virtual Result<void> plug_disk(const model::Vm& vm, const std::string& path,
                                  const RunningVmm& vmm, Deadline deadline) const;
+  // Could a running guest lose it? kUnsupported: its place allows that only cold. No side effect.
+  virtual Result<void> check_unplug(const model::Vm& vm, const std::string& path) const;
   // Takes it away and waits until guest and VMM let go of it: its file is free then. kTimeout: the
-  // guest did not (it still may). kUnsupported as well: the disk's place allows it only cold.
+  // guest did not (it still may). kUnsupported as check_unplug.
   virtual Result<void> unplug_disk(const model::Vm& vm, const std::string& path,
                                    const RunningVmm& vmm, Deadline deadline) const;
   // Grows the disk with its file; the guest is told.

@@ -16,7 +16,7 @@ import unittest
 from pathlib import Path
 
 import cocoon_e2e
-from cocoon_e2e import CONFLICT, FULL, NOT_FOUND, SLOW, StoreTest, USAGE, wait_for
+from cocoon_e2e import CONFLICT, FAILURE, FULL, NOT_FOUND, SLOW, StoreTest, UNSUPPORTED, USAGE, wait_for
 
 # Counts, and keeps what it has counted in memory, on the root disk and on a data disk.
 COUNTER = """
@@ -228,6 +228,92 @@ class SaveAndClone(SnapshotTest):
         self.assertEqual(self.snapshot_dirs(), [])
 
 
+class CloneDisks(SnapshotTest):
+    def disks(self, vm):
+        return [d["serial"] for d in self.c.inspect(vm)["storage_configs"] if d["role"] == "data"]
+
+    def seen(self, vm):
+        """Serials of the data disks that the guest has, and where disks are mounted below /mnt."""
+        serials = self.sh(vm, "for f in /sys/block/vd*/serial; do cat $f; echo; done | grep -v ^cocoon- | sort").split()
+        return serials, self.sh(vm, "grep -o ' /mnt/[^ ]*' /proc/mounts | sort").split()
+
+    def test_fresh_disks_and_disks_left_out(self):
+        if not cocoon_e2e.backends.has("hotplug"):
+            return self.refuse_all()
+        self.start()
+        snapshot = self.save("src", "base")
+        hashes = self.hashes(snapshot)
+
+        # one more, and none of another's
+        self.clone("base", "more", "--data-disk", "size=32M,name=scratch", "--data-disk", "size=16M,fstype=none")
+        self.assertEqual(self.disks("more"), ["db", "scratch", "data1"])
+        self.assertEqual(self.seen("more"), (["data1", "db", "scratch"], ["/mnt/db", "/mnt/scratch"]))
+        self.assertEqual(self.sh("more", "cat /mnt/db/file; echo new > /mnt/scratch/file; sync; ls -A /mnt/scratch"),
+                         "data\nfile\nlost+found")
+
+        # left out: neither guest nor VMM nor directory has it
+        self.clone("base", "less", "--drop-disk", "db")
+        self.assertEqual((self.disks("less"), self.seen("less")), ([], ([], [])))
+        directory = self.c.vm_dir(self.c.inspect("less")["id"])
+        self.assertEqual(list(directory.glob("data-*")), [])
+        listed = self.c.ok("vm", "disk", "list", "-o", "json", "less").json()
+        self.assertEqual([d["name"] for d in listed if d["role"] == "data"], [])
+        self.assertEqual(self.sh("less", "cat /root-file"), "cow")
+
+        # a fresh one in its place
+        self.clone("base", "other", "--drop-disk", "db", "--data-disk", "size=48M,name=db")
+        self.assertEqual(self.seen("other"), (["db"], ["/mnt/db"]))
+        self.assertEqual(self.sh("other", "ls -A /mnt/db; echo mine > /mnt/db/file; sync"), "lost+found")
+        self.assertEqual((self.c.vm_dir(self.c.inspect("other")["id"]) / "data-db.raw").stat().st_size, 48 << 20)
+
+        # it stays so: in a snapshot of the clone, and at the next start
+        self.save("other", "again")
+        self.clone("again", "copy", "--data-disk", "size=16M,name=late,mount=/mnt/late")
+        self.assertEqual(self.sh("copy", "cat /mnt/db/file"), "mine")
+        self.assertEqual(self.seen("copy"), (["db", "late"], ["/mnt/db", "/mnt/late"]))
+        for name, mounts in (("more", ["/mnt/db", "/mnt/scratch"]), ("less", []), ("copy", ["/mnt/db", "/mnt/late"])):
+            self.c.ok("vm", "stop", name, seconds=120)
+            self.c.ok("vm", "start", name, seconds=120)
+            self.c.ok("vm", "wait", name, seconds=120)
+            self.assertEqual(self.seen(name)[1], mounts)
+        self.assertEqual(self.sh("more", "cat /mnt/scratch/file"), "new")
+        self.assertEqual(self.hashes(snapshot), hashes)
+
+    def test_refusals_leave_nothing(self):
+        if not cocoon_e2e.backends.has("hotplug"):
+            return self.refuse_all()
+        self.start()
+        self.save("src", "base")
+        before = self.c.list()
+        for code, says, *flags in (
+                (USAGE, "below the minimum", "--data-disk", "size=1M"),
+                (USAGE, "unknown key", "--data-disk", "size=16M,colour=red"),
+                (USAGE, "two data disks have this name", "--data-disk", "size=16M,name=a", "--data-disk", "size=16M,name=a"),
+                (CONFLICT, "already exists", "--data-disk", "size=16M,name=db"),
+                (CONFLICT, "is mounted there", "--data-disk", "size=16M,mount=/mnt/db"),
+                (NOT_FOUND, "disk not found", "--drop-disk", "nosuch"),
+                (NOT_FOUND, "disk not found", "--drop-disk", "db", "--drop-disk", "db"),
+                (USAGE, "root disk", "--drop-disk", "root"),
+                (USAGE, "cannot be changed", "--drop-disk", "cocoon-layer0")):
+            with self.subTest(" ".join(flags)):
+                self.c.fails(code, "vm", "clone", "--name", "no", *flags, "base", says=says)
+        # a guest that holds on to its disk keeps it: there is no such clone
+        self.sh("src", "cd /mnt/db && { sleep 1000 > /dev/null 2>&1 & }")
+        self.save("src", "busy")
+        self.c.fails(FAILURE, "vm", "clone", "--name", "no", "--drop-disk", "db", "busy", says="the guest says", seconds=300)
+        self.assertEqual([vm["id"] for vm in self.c.list()], [vm["id"] for vm in before])
+        vms = {path.name for path in self.c.vm_dir(before[0]["id"]).parent.iterdir()}
+        self.assertEqual(vms, {vm["id"] for vm in before})
+
+    def refuse_all(self):
+        """A VMM without hot-plug: refused by the capability's name, before anything is done."""
+        self.start()
+        self.save("src", "base")
+        for flags in (("--data-disk", "size=16M"), ("--drop-disk", "db")):
+            self.c.fails(UNSUPPORTED, "vm", "clone", "--name", "no", *flags, "base", says="capability hotplug")
+        self.assertEqual([vm["config"]["name"] for vm in self.c.list()], ["src"])
+
+
 class Restore(SnapshotTest):
     def test_back_to_the_snapshot(self):
         self.start()
@@ -258,6 +344,28 @@ class Restore(SnapshotTest):
         # another VM of the same disks may take the snapshot too
         self.c.ok("vm", "restore", "copy", "base", seconds=300)
         self.assertEqual(self.sh("copy", "hostname"), "copy")
+
+    def test_verified_first(self):
+        self.start()
+        snapshot = self.save("src", "base")
+        restore = ("vm", "restore", "--verify", "src", "base")
+        self.assertIn("had no digest to compare", self.c.ok(*restore, seconds=600).err)
+        self.assertNotIn("had no digest", self.c.ok(*restore, seconds=600).err)
+        count = self.count("src")
+        pid = self.c.inspect("src")["pid"]
+        # one bit of a disk: of the same size, so that nothing but its digest tells
+        disk = self.snapshot_dir(snapshot) / "cow.raw"
+        with open(disk, "r+b") as file:
+            at = os.lseek(file.fileno(), 0, os.SEEK_DATA)
+            byte = os.pread(file.fileno(), 1, at)
+            os.pwrite(file.fileno(), bytes([byte[0] ^ 1]), at)
+        self.c.fails(FAILURE, *restore, says="cow.raw has changed", seconds=600)
+        wait_for("the guest to count on", lambda: self.count("src") > count, 60)
+        self.assertEqual(self.c.inspect("src")["pid"], pid)
+        with open(disk, "r+b") as file:
+            os.pwrite(file.fileno(), byte, at)
+        self.c.ok(*restore, seconds=600)
+        self.assertEqual(self.sh("src", "cat /root-file"), "cow")
 
     def test_a_bad_snapshot_costs_no_running_vm(self):
         vm = self.start()
@@ -403,6 +511,18 @@ class Hibernate(SnapshotTest):
         self.c.ok("vm", "hibernate", "src", seconds=300)
         self.c.ok("vm", "rm", "src")
         self.assertEqual(self.snapshot_dirs(), [])
+
+    def test_several_one_by_one(self):
+        self.start("one")
+        self.start("two")
+        counts = {name: self.count(name) for name in ("one", "two")}
+        result = self.c.run("vm", "hibernate", "one", "two", seconds=600)
+        self.assertEqual((result.code, len(result.out.split())), (0, 2), result.err)
+        asleep = [self.c.inspect(name) for name in ("one", "two")]
+        self.assertEqual([(vm["state"], vm["hibernated"]) for vm in asleep], [("stopped", True)] * 2)
+        self.c.ok("vm", "start", "one", "two", seconds=600)
+        for name, count in counts.items():
+            self.assertGreaterEqual(self.count(name), count)
 
 
 class Killed(SnapshotTest):

@@ -246,6 +246,119 @@ class Forms(ArchiveTest):
         self.assertEqual(os.listdir(self.c.root / "snapshots"), [made["id"]])
 
 
+class FromDirectory(ArchiveTest):
+    """`vm clone --from-dir`: the checks of an import, and no snapshot afterwards."""
+
+    def exported(self):
+        made, count = self.saved()
+        folder = self.out / "d"
+        self.c.ok("snapshot", "export", "--to-dir", folder, made["id"], seconds=300)
+        self.c.ok("snapshot", "rm", made["id"])
+        return made, count, folder
+
+    def clone_from(self, folder, name, *flags):
+        trust = ("--trust",) if os.environ.get("COCOON_TEST_BACKEND") == "firecracker" else ()
+        return self.c.ok("vm", "clone", "--from-dir", folder, "--name", name, *trust, *flags, seconds=600)
+
+    def assert_nothing_left(self):
+        self.assert_no_snapshots()
+        self.assertEqual(list((self.c.root / "locks" / "snapshot").glob("*")), [])
+
+    def test_clones_without_a_snapshot(self):
+        made, count, folder = self.exported()
+        before = {f.name: snapshot.sha256(f) for f in folder.iterdir()}
+        self.clone_from(folder, "one")
+        self.assert_nothing_left()
+        first = self.count("one")
+        self.assertGreater(first, 0)
+        self.assertLess(first, count + 500)
+        self.assertEqual(self.sh("one", "cat /root-file /mnt/db/file; hostname"), "cow\ndata\none")
+        more = ("--data-disk", "size=16M,name=late") if cocoon_e2e.backends.has("hotplug") else ()
+        made_ids = self.clone_from(folder, "many", "-n", "2", *more).out.split()
+        self.assertEqual(len(made_ids), 2)
+        self.assertEqual({self.sh(f"many-{i}", "hostname") for i in (1, 2)}, {"many-1", "many-2"})
+        if more:
+            self.assertIn("/mnt/late", self.sh("many-1", "cat /proc/mounts"))
+        self.assertEqual({f.name: snapshot.sha256(f) for f in folder.iterdir()}, before)
+        # they need nothing of it any more
+        shutil.rmtree(folder)
+        self.c.ok("gc")
+        for name in ("one", "many-1", "many-2"):
+            now = self.count(name)
+            wait_for(f"{name} to count on", lambda: self.count(name) > now, 60)
+        self.save("one", "again")
+        self.assert_goes_on("again", count + 5000)
+        self.c.ok("snapshot", "rm", "again")
+        self.assert_nothing_left()
+
+    def test_the_checks_of_an_import(self):
+        made, _, folder = self.exported()
+        memory = next(m["name"] for m in made["members"] if m["kind"] == "memory")
+
+        def with_byte(name):
+            with open(folder / name, "r+b") as file:
+                at, piece = next(data_pieces(file))
+                os.pwrite(file.fileno(), bytes([piece[0] ^ 1]), at)
+            return lambda: with_byte(name)
+
+        def shorter(name):
+            size = (folder / name).stat().st_size
+            os.truncate(folder / name, size - PAGE)
+            return lambda: os.truncate(folder / name, size)   # its end is a hole, mostly: see below
+
+        def moved(name, then):
+            (folder / name).rename(self.out / name)
+            then(folder / name)
+
+            def undo():
+                if (folder / name).is_symlink():
+                    (folder / name).unlink()
+                (self.out / name).rename(folder / name)
+            return undo
+
+        def surplus():
+            (folder / "more.raw").write_bytes(b"x")
+            return lambda: (folder / "more.raw").unlink()
+
+        cases = {
+            "damaged disk": (lambda: with_byte("cow.raw"), "cow.raw is damaged"),
+            "damaged memory": (lambda: with_byte(memory), f"{memory} is damaged"),
+            "short disk": (lambda: shorter("data-db.raw"), "data-db.raw has .* bytes instead of"),
+            "no disk": (lambda: moved("data-db.raw", lambda path: None), "data-db.raw is missing"),
+            "a link": (lambda: moved("cow.raw", lambda path: path.symlink_to("/etc/passwd")), "cow.raw is missing"),
+            "one too many": (surplus, "more.raw is not among the members"),
+            "no record": (lambda: moved("cocoon.json", lambda path: None), "it is no snapshot"),
+        }
+        for what, (spoil, says) in cases.items():
+            with self.subTest(what):
+                undo = spoil()
+                self.c.fails(FAILURE, "vm", "clone", "--name", "no", "--from-dir", folder, seconds=300, says=says)
+                undo()
+                self.assertEqual(self.c.list(), [])
+                self.assert_nothing_left()
+        for says, *flags in (("exclude each other", "--from-dir", folder, "base"), ("wanted a SNAPSHOT",),
+                             ("belong to --from-dir", "--trust", "base"),
+                             ("no such|No such", "--from-dir", self.out / "nosuch")):
+            self.c.fails(USAGE if "uch" not in says else FAILURE, "vm", "clone", *flags, says=says)
+
+    def test_whoever_comes_after_a_kill_finds_nothing(self):
+        _, _, folder = self.exported()
+        begin = time.monotonic()
+        self.clone_from(folder, "whole")
+        whole = time.monotonic() - begin
+        self.c.ok("vm", "rm", "--force", "whole")
+        rounds = 10 if FULL else 4
+        for i in range(rounds):
+            process = self.c.start("vm", "clone", "--from-dir", folder, "--name", "dead")
+            time.sleep(whole * (i + 0.5) / rounds)
+            process.kill()
+            process.communicate()
+            self.c.ok("gc")
+            self.c.remove_vms()   # it was quick enough
+            self.assert_no_snapshots()
+            self.assertEqual(self.c.list(), [])
+
+
 class Elsewhere(ArchiveTest):
     """Onto a host that has nothing of it: another store."""
 

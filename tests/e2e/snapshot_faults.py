@@ -5,6 +5,7 @@ source must run on, and one `gc` brings the host to a clean census. Needs a buil
 
 import shutil
 
+import backends
 import cocoon_e2e
 from cocoon_e2e import SMALL, Cocoon, wait_for
 from sweep import Sweep
@@ -20,7 +21,7 @@ class SnapshotFaults(Sweep):
         """A running guest; the one of the point before, where it still runs."""
         if not any(vm["config"]["name"] == "src" and vm["state"] == "running" for vm in self.c.list()):
             self.remove_all()
-            self.c.run_vm("--name", "src", "--wait", *COUNT, seconds=180)
+            self.c.run_vm("--name", "src", "--wait", "--data-disk", "size=16M,name=db", *COUNT, seconds=180)
         wait_for("the guest to count", lambda: self.count() > 0, 60)
 
     def saved(self):
@@ -80,7 +81,8 @@ class SnapshotFaults(Sweep):
         self.sweep(("snapshot", "save", "--name", "made", "src"), self.source)
 
     def test_clone(self):
-        self.sweep(("vm", "clone", "--name", "made", "base"), self.saved)
+        other_disk = ("--drop-disk", "db", "--data-disk", "size=16M,name=db") if backends.has("hotplug") else ()
+        self.sweep(("vm", "clone", "--name", "made", *other_disk, "base"), self.saved)
 
     def test_restore(self):
         self.recover = self.recover_stopped

@@ -7,6 +7,7 @@
 #include "cli/app.h"
 #include "cli/json_output.h"
 #include "cli/progress.h"
+#include "cli/pull_on_demand.h"
 #include "engine/snapshot_export.h"
 #include "engine/snapshot_import.h"
 #include "engine/snapshot_list.h"
@@ -56,6 +57,12 @@ Result<engine::SnapshotSource> source_of(const SnapshotImportFlags& flags,
   return source;
 }
 
+void remark_skipped(App& app, const std::vector<std::string>& skipped) {
+  for (const std::string& name : skipped) {
+    app.output().remark(fmt::format("left out {}: no regular file", name));
+  }
+}
+
 }  // namespace
 
 Result<int> run_snapshot_export(App& app, const SnapshotExportFlags& flags,
@@ -99,9 +106,7 @@ Result<int> run_snapshot_import(App& app, const SnapshotImportFlags& flags,
   };
   auto report = COCOON_TRY(engine::import_snapshot(*ports, request));
   view.finish();
-  for (const std::string& name : report.skipped) {
-    app.output().remark(fmt::format("left out {}: no regular file", name));
-  }
+  remark_skipped(app, report.skipped);
   if (report.snapshot.untrusted) {
     app.output().remark(
         "it will not be loaded: what its VMM's state would open cannot be checked (see --trust)");
@@ -134,6 +139,38 @@ Result<int> run_snapshot_verify(App& app, const SnapshotVerifyFlags& flags,
                                   shown_name(report.snapshot), report.compared,
                                   bytes_size(report.bytes), report.noted));
   return 0;
+}
+
+Result<int> use_snapshot_directory(App& app, const SnapshotDirectory& directory,
+                                   const UseSnapshot& use) {
+  engine::Ports* ports = COCOON_TRY(app.ports());
+  engine::SnapshotImportRequest request;
+  request.source.directory = directory.path;
+  request.blobs = directory.blobs;
+  request.trust = directory.trust;
+  if (directory.pull) {
+    auto saved = COCOON_TRY(engine::read_snapshot_directory(directory.path));
+    const model::VmConfig& config = saved.vm.config;
+    COCOON_TRY(ensure_snapshot_image(app, {config.image, config.image_digest, config.image_type},
+                                     PullPolicy::kMissing));
+  }
+  int code = 0;
+  auto use_it = [&](const engine::SnapshotImportReport& report) -> Result<void> {
+    remark_skipped(app, report.skipped);
+    code = COCOON_TRY(use(*ports, report.snapshot));
+    return {};
+  };
+  COCOON_TRY(engine::lend_snapshot(*ports, request, use_it));
+  return code;
+}
+
+Result<void> verify_before_restore(App& app, engine::Ports& ports, const std::string& id) {
+  auto report = COCOON_TRY(engine::verify_snapshot(ports, id));
+  if (report.noted == 0) return {};
+  app.output().remark(fmt::format(
+      "{} of {} files of the snapshot had no digest to compare: taken now, for the next time",
+      report.noted, report.noted + report.compared));
+  return {};
 }
 
 }  // namespace cocoon::cli

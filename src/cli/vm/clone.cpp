@@ -4,8 +4,10 @@
 #include "base/units.h"
 #include "cli/app.h"
 #include "cli/batch_report.h"
+#include "cli/cocoon_image.h"
 #include "cli/json_output.h"
 #include "cli/pull_on_demand.h"
+#include "cli/vm/create_flags.h"
 #include "cli/vm/vm.h"
 #include "engine/snapshot_list.h"
 #include "engine/vm_clone.h"
@@ -21,9 +23,11 @@ struct CloneFlags {
   int count = 1;
   std::optional<std::string> memory;
   std::optional<std::string> storage;
+  std::vector<std::string> data_disks;
   std::string mode;
   bool on_demand = false;
   bool no_direct_io = false;
+  SnapshotDirectory directory;
   OptionalValue pull;
   std::string format;
 };
@@ -38,6 +42,7 @@ Result<engine::CloneRequest> make_request(const CloneFlags& flags) {
   COCOON_TRY(size("--memory", flags.memory, request.memory));
   COCOON_TRY(size("--storage", flags.storage, request.storage));
   if (request.cpu && *request.cpu <= 0) request.cpu.reset();  // as the snapshot
+  request.data_disks = COCOON_TRY(parse_data_disks(flags.data_disks));
   request.no_direct_io = flags.no_direct_io;
   if (flags.count < 1 || flags.count > kMostClones) {
     return fail(ErrorKind::kInvalid, "--count {}: must be between 1 and {}", flags.count,
@@ -48,9 +53,13 @@ Result<engine::CloneRequest> make_request(const CloneFlags& flags) {
   return request;
 }
 
+// Makes one clone of what was asked for: of a snapshot of the store, or of one that is lent.
+using MakeClone =
+    std::function<Result<model::Vm>(engine::Ports&, const engine::CloneRequest& request)>;
+
 Result<int> clone_one(App& app, engine::Ports& ports, const CloneFlags& flags,
-                      const engine::CloneRequest& request, const std::string& id) {
-  model::Vm vm = COCOON_TRY(engine::clone_vm(ports, id, request));
+                      const engine::CloneRequest& request, const MakeClone& make) {
+  model::Vm vm = COCOON_TRY(make(ports, request));
   if (wants_json(flags.format)) {
     app.output().print(render_json(engine::public_json(ports, vm)));
     return 0;
@@ -62,7 +71,7 @@ Result<int> clone_one(App& app, engine::Ports& ports, const CloneFlags& flags,
 
 // Names of several clones: NAME-1, NAME-2…; without a name each has its own.
 Result<int> clone_many(App& app, engine::Ports& ports, const CloneFlags& flags,
-                       const engine::CloneRequest& request, const std::string& id) {
+                       const engine::CloneRequest& request, const MakeClone& make) {
   std::vector<std::string> numbers;
   std::map<std::string, std::string> made;  // number -> ID; each worker has a place of its own
   for (int i = 1; i <= flags.count; ++i) {
@@ -73,12 +82,44 @@ Result<int> clone_many(App& app, engine::Ports& ports, const CloneFlags& flags,
       ports, numbers, [&](engine::Ports& own, const std::string& number) -> Result<void> {
         engine::CloneRequest one = request;
         if (!one.name.empty()) one.name += "-" + number;
-        model::Vm vm = COCOON_TRY(engine::clone_vm(own, id, one), "clone {}", number);
+        model::Vm vm = COCOON_TRY(make(own, one), "clone {}", number);
         made.find(number)->second = vm.id;
         return {};
       });
   for (std::string& number : result.succeeded) number = made[number];
   return report_batch(app, result, flags.format);
+}
+
+Result<int> make_clones(App& app, engine::Ports& ports, const CloneFlags& flags,
+                        const engine::CloneRequest& request, const MakeClone& make) {
+  if (flags.count == 1) return clone_one(app, ports, flags, request, make);
+  return clone_many(app, ports, flags, request, make);
+}
+
+Result<void> check_source(const CloneFlags& flags, const Arguments& arguments) {
+  bool from_dir = !flags.directory.path.empty();
+  if (from_dir && !arguments.names.empty()) {
+    return fail(ErrorKind::kInvalid, "SNAPSHOT and --from-dir exclude each other");
+  }
+  if (!from_dir && arguments.names.empty()) {
+    return fail(ErrorKind::kInvalid, "wanted a SNAPSHOT, or --from-dir DIR");
+  }
+  bool of_directory = !flags.directory.blobs.empty() || flags.directory.trust;
+  if (from_dir || !of_directory) return {};
+  return fail(ErrorKind::kInvalid, "--blobs and --trust belong to --from-dir");
+}
+
+Result<int> run_from_dir(App& app, const CloneFlags& flags, const SnapshotDirectoryBody& from_dir) {
+  engine::CloneRequest request = COCOON_TRY(make_request(flags));
+  SnapshotDirectory directory = flags.directory;
+  directory.pull = pull_policy(flags.pull, PullPolicy::kNever) != PullPolicy::kNever;
+  return from_dir(app, directory,
+                  [&](engine::Ports& ports, const model::Snapshot& snapshot) -> Result<int> {
+                    return make_clones(app, ports, flags, request,
+                                       [&snapshot](engine::Ports& own, const auto& one) {
+                                         return engine::clone_snapshot(own, snapshot, one);
+                                       });
+                  });
 }
 
 Result<int> run(App& app, const CloneFlags& flags, const std::string& reference) {
@@ -88,9 +129,10 @@ Result<int> run(App& app, const CloneFlags& flags, const std::string& reference)
   const model::VmConfig& saved = snapshot.vm.config;
   COCOON_TRY(ensure_snapshot_image(app, {saved.image, saved.image_digest, saved.image_type},
                                    pull_policy(flags.pull, PullPolicy::kNever)));
-  const std::string& id = snapshot.id;
-  if (flags.count == 1) return clone_one(app, *ports, flags, request, id);
-  return clone_many(app, *ports, flags, request, id);
+  return make_clones(app, *ports, flags, request,
+                     [&snapshot](engine::Ports& own, const engine::CloneRequest& one) {
+                       return engine::clone_vm(own, snapshot.id, one);
+                     });
 }
 
 std::vector<Flag> machine_flags(CloneFlags& flags) {
@@ -116,6 +158,11 @@ std::vector<Flag> machine_flags(CloneFlags& flags) {
            .target = &flags.storage,
            .help = "size of the root disk, at least the snapshot's",
            .value_name = "SIZE"},
+          data_disk_flag(&flags.data_disks),
+          {.name = "drop-disk",
+           .target = &request.dropped_disks,
+           .help = "a data disk of the snapshot that the clone is to be without",
+           .value_name = "NAME"},
           {.name = "memory-backing",
            .target = &request.memory_backing,
            .help = "file: guest memory lies in a file on disk",
@@ -124,6 +171,22 @@ std::vector<Flag> machine_flags(CloneFlags& flags) {
           {.name = "no-direct-io",
            .target = &flags.no_direct_io,
            .help = "use the host's page cache for writable disks"}};
+}
+
+std::vector<Flag> directory_flags(CloneFlags& flags) {
+  return {{.name = "from-dir",
+           .target = &flags.directory.path,
+           .help = "clone what a directory holds (see `snapshot export --to-dir`)",
+           .value_name = "DIR",
+           .completes = Names::kDirectory},
+          {.name = "blobs",
+           .target = &flags.directory.blobs,
+           .help = "with --from-dir: where layers and boot files may be that are not here",
+           .value_name = "DIR",
+           .completes = Names::kDirectory},
+          {.name = "trust",
+           .target = &flags.directory.trust,
+           .help = "with --from-dir: load a Firecracker state that was made elsewhere"}};
 }
 
 std::vector<Flag> other_flags(CloneFlags& flags) {
@@ -154,19 +217,31 @@ std::vector<Flag> other_flags(CloneFlags& flags) {
 
 }  // namespace
 
-Command vm_clone_command() {
+Command vm_clone_command(const SnapshotDirectoryBody& from_dir) {
   auto flags = std::make_shared<CloneFlags>();
   Command command;
   command.path = "vm clone";
-  command.usage = "SNAPSHOT";
+  command.usage = "[SNAPSHOT]";
   command.summary = "Make VMs that go on from a snapshot";
-  command.details =
-      "Each clone has its own name, MACs, addresses and machine id before anybody can reach it.";
+  command.details = fmt::format(
+      "Each clone has its own name, MACs, addresses and machine id before anybody can reach it.\n\n"
+      "With --from-dir no snapshot is taken into the store: the directory is checked as by\n"
+      "`snapshot import`, and nothing of it is kept but what the clones are made of.\n\n"
+      "{}\n"
+      "The clone's guest has it, mounted, in addition to the snapshot's disks. With --drop-disk\n"
+      "it gives one of those up first, so that the same NAME may be a fresh disk.",
+      kDataDiskDetails);
   command.flags = machine_flags(*flags);
-  for (Flag& flag : other_flags(*flags)) command.flags.push_back(std::move(flag));
-  command.min_names = command.max_names = 1;
+  for (auto* part : {&directory_flags, &other_flags}) {
+    for (Flag& flag : part(*flags)) command.flags.push_back(std::move(flag));
+  }
+  command.max_names = 1;
   command.names = Names::kSnapshot;
-  command.run = [flags](App& app, const Arguments& arguments) {
+  command.run = [flags, from_dir](App& app, const Arguments& arguments) -> Result<int> {
+    COCOON_TRY(check_source(*flags, arguments));
+    if (!flags->directory.path.empty()) {
+      return from_dir ? run_from_dir(app, *flags, from_dir) : hand_over_to_cocoon_image();
+    }
     return run(app, *flags, arguments.names[0]);
   };
   return command;

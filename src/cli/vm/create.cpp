@@ -39,7 +39,7 @@ Command vm_create_command() {
   command.path = "vm create";
   command.usage = "IMAGE";
   command.summary = "Create a VM without starting it";
-  command.details = kCreateDetails;
+  command.details = kDataDiskDetails;
   command.flags = create_flag_table(flags->create);
   command.flags.push_back(pull_flag(&flags->pull, PullPolicy::kNever));
   command.flags.push_back(output_flag(&flags->format));

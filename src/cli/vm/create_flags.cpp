@@ -47,14 +47,6 @@ Result<void> check_at_least(std::string_view flag, int value, int least) {
   return bad_value(flag, fmt::format("{}", value), fmt::format("must be at least {}", least));
 }
 
-Result<std::vector<model::DataDiskSpec>> data_disk_values(const std::vector<std::string>& flags) {
-  std::vector<model::DataDiskSpec> specs;
-  for (const std::string& flag : flags) {
-    specs.push_back(COCOON_TRY(model::parse_data_disk(flag), "--data-disk {}", flag));
-  }
-  return COCOON_TRY(model::complete_data_disks(std::move(specs)), "--data-disk");
-}
-
 // The values that the original checks, in its order.
 Result<void> check_values(const CreateFlags& flags, const engine::CreateRequest& request) {
   if (!request.name.empty()) COCOON_TRY(model::check_vm_name(request.name), "--name");
@@ -212,10 +204,7 @@ std::vector<Flag> network_flags(CreateFlags& flags) {
 
 std::vector<Flag> disk_and_cloud_flags(CreateFlags& flags) {
   return {
-      {.name = "data-disk",
-       .target = &flags.data_disks,
-       .help = "a data disk: size=SIZE[,name=,fstype=,mount=,directio=]",
-       .value_name = "SPEC"},
+      data_disk_flag(&flags.data_disks),
       {.name = "user",
        .target = &flags.request.guest_user,
        .help = "account that a cloud image makes",
@@ -254,6 +243,21 @@ std::vector<Flag> create_flag_table(CreateFlags& flags) {
   return table;
 }
 
+Flag data_disk_flag(std::vector<std::string>* target) {
+  return {.name = "data-disk",
+          .target = target,
+          .help = "a data disk: size=SIZE[,name=,fstype=,mount=,directio=]",
+          .value_name = "SPEC"};
+}
+
+Result<std::vector<model::DataDiskSpec>> parse_data_disks(const std::vector<std::string>& values) {
+  std::vector<model::DataDiskSpec> specs;
+  for (const std::string& value : values) {
+    specs.push_back(COCOON_TRY(model::parse_data_disk(value), "--data-disk {}", value));
+  }
+  return specs;
+}
+
 Result<engine::CreateRequest> make_request(const CreateFlags& flags, const Arguments& arguments) {
   engine::CreateRequest request = flags.request;
   request.image = arguments.names[0];
@@ -263,7 +267,8 @@ Result<engine::CreateRequest> make_request(const CreateFlags& flags, const Argum
   if (!flags.storage.empty()) {
     request.storage = COCOON_TRY(size_value("--storage", flags.storage));
   }
-  request.data_disks = COCOON_TRY(data_disk_values(flags.data_disks));
+  auto disks = COCOON_TRY(parse_data_disks(flags.data_disks));
+  request.data_disks = COCOON_TRY(model::complete_data_disks(std::move(disks)), "--data-disk");
   COCOON_TRY(check_values(flags, request));
   request.backend = COCOON_TRY(choose_backend(flags));
   for (const std::string& port : flags.publish) {

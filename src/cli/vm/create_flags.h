@@ -24,14 +24,18 @@ struct CreateFlags {
   bool agent = true;
 };
 
-// More help for the commands that have these flags.
-inline constexpr const char* kCreateDetails =
+// More help for the commands that have --data-disk.
+inline constexpr const char* kDataDiskDetails =
     "A data disk is size=SIZE[,name=NAME][,fstype=ext4|xfs|btrfs|none][,mount=DIR]\n"
     "[,directio=on|off|auto]. NAME is its serial in the guest (data1, data2...); it is formatted "
     "with\n"
     "ext4 and mounted at /mnt/NAME unless said otherwise (mount= alone: not mounted).";
 
 std::vector<Flag> create_flag_table(CreateFlags& flags);
+
+// --data-disk, and what its values say, one by one. kInvalid naming the value.
+Flag data_disk_flag(std::vector<std::string>* target);
+Result<std::vector<model::DataDiskSpec>> parse_data_disks(const std::vector<std::string>& values);
 
 // Checks everything in the order of spec 01 §5.1 and makes the request of it. kInvalid names flag
 // and value; kUnsupported for what this build cannot do.

@@ -104,7 +104,7 @@ Command vm_debug_command() {
   command.path = "vm debug";
   command.usage = "IMAGE";
   command.summary = "Show how a VM would be launched; nothing is made or started";
-  command.details = kCreateDetails;
+  command.details = kDataDiskDetails;
   command.flags = create_flag_table(*flags);
   for (Flag& flag : change_flags(*changes)) command.flags.push_back(std::move(flag));
   command.min_names = command.max_names = 1;

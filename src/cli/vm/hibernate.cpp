@@ -17,12 +17,14 @@ Command vm_hibernate_command() {
   command.max_names = kAnyNumber;
   command.names = Names::kVm;
   command.run = [format](App& app, const Arguments& arguments) {
-    // One after the other: each forks a guardian, which a process of one thread may do.
-    return run_over_vms(app, arguments.names, *format, "hibernate vm",
-                        [](engine::Ports& ports, const std::string& id) -> Result<void> {
-                          COCOON_TRY(engine::hibernate_vm(ports, id));
-                          return {};
-                        });
+    auto hibernate = [](engine::Ports& ports, const std::string& id) -> Result<void> {
+      COCOON_TRY(engine::hibernate_vm(ports, id));
+      return {};
+    };
+    // Each forks a guardian, which only a process of one thread may do (engine/guardian.h); and
+    // side by side they would write their memories to one disk, each guest paused for all of them.
+    return run_over_vms(app, arguments.names, *format, "hibernate vm", hibernate,
+                        engine::Pace::kOneByOne);
   };
   return command;
 }

@@ -21,7 +21,8 @@ Result<FoundVm> find_vm(App& app, const std::string& reference) {
 }
 
 Result<int> run_over_vms(App& app, const std::vector<std::string>& references,
-                         const std::string& format, std::string_view verb, const VmWork& work) {
+                         const std::string& format, std::string_view verb, const VmWork& work,
+                         engine::Pace pace) {
   engine::Ports* ports = COCOON_TRY(app.ports_of_existing_store());
   auto resolve = [ports](const std::vector<std::string>& some) -> Result<std::vector<std::string>> {
     if (ports == nullptr) return not_found(some.front());
@@ -35,11 +36,11 @@ Result<int> run_over_vms(App& app, const std::vector<std::string>& references,
     };
     return report_batch(app, nothing_done(references, ids.error(), look_up), format);
   }
-  auto result = engine::run_batch(*ports, *ids,
-                                  [&](engine::Ports& own, const std::string& id) -> Result<void> {
-                                    COCOON_TRY(work(own, id), "{} {}", verb, id);
-                                    return {};
-                                  });
+  auto one = [&](engine::Ports& own, const std::string& id) -> Result<void> {
+    COCOON_TRY(work(own, id), "{} {}", verb, id);
+    return {};
+  };
+  auto result = engine::run_batch(*ports, *ids, one, pace);
   return report_batch(app, result, format);
 }
 

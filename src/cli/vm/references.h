@@ -24,6 +24,7 @@ Result<FoundVm> find_vm(App& app, const std::string& reference);
 // exit code. `verb` names the work in messages: "stop vm".
 using VmWork = std::function<Result<void>(engine::Ports&, const std::string& id)>;
 Result<int> run_over_vms(App& app, const std::vector<std::string>& references,
-                         const std::string& format, std::string_view verb, const VmWork& work);
+                         const std::string& format, std::string_view verb, const VmWork& work,
+                         engine::Pace pace = engine::Pace::kSideBySide);
 
 }  // namespace cocoon::cli

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/app.h"
+#include "cli/cocoon_image.h"
 #include "cli/json_output.h"
 #include "cli/vm/references.h"
 #include "cli/vm/vm.h"
@@ -13,11 +14,18 @@ namespace {
 struct RestoreFlags {
   std::string mode;
   bool on_demand = false;
+  bool verify = false;
   std::string format;
 };
 
-Result<int> run(App& app, const RestoreFlags& flags, const Arguments& arguments) {
+Result<int> run(App& app, const RestoreFlags& flags, const VerifySnapshotBody& verify,
+                const Arguments& arguments) {
   engine::RestoreRequest request;
+  if (flags.verify) {
+    request.verify = [&app, &verify](engine::Ports& ports, const std::string& id) {
+      return verify(app, ports, id);
+    };
+  }
   if (!flags.mode.empty()) request.mode = COCOON_TRY(vmm::parse_restore_mode(flags.mode));
   if (flags.on_demand) request.mode = vmm::RestoreMode::kOnDemand;
   FoundVm found = COCOON_TRY(find_vm(app, arguments.names[0]));
@@ -34,7 +42,7 @@ Result<int> run(App& app, const RestoreFlags& flags, const Arguments& arguments)
 
 }  // namespace
 
-Command vm_restore_command() {
+Command vm_restore_command(const VerifySnapshotBody& verify) {
   auto flags = std::make_shared<RestoreFlags>();
   Command command;
   command.path = "vm restore";
@@ -51,11 +59,15 @@ Command vm_restore_command() {
                    {.name = "on-demand",
                     .target = &flags->on_demand,
                     .help = "short for --restore-mode ondemand"},
+                   {.name = "verify",
+                    .target = &flags->verify,
+                    .help = "read the snapshot and compare its digests first"},
                    output_flag(&flags->format)};
   command.min_names = command.max_names = 2;
   command.names = Names::kVm;
-  command.run = [flags](App& app, const Arguments& arguments) {
-    return run(app, *flags, arguments);
+  command.run = [flags, verify](App& app, const Arguments& arguments) {
+    if (flags->verify && !verify) return hand_over_to_cocoon_image();
+    return run(app, *flags, verify, arguments);
   };
   return command;
 }

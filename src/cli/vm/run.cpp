@@ -113,7 +113,7 @@ Command vm_run_command() {
       "{}\n\n"
       "With -i, -t or --rm the command's streams are here, and its exit code is ours; 125 is a\n"
       "failure of our own, 126 and 127 say that the command did not start.",
-      kCreateDetails);
+      kDataDiskDetails);
   command.flags = create_flag_table(flags->create);
   command.flags.push_back(pull_flag(&flags->pull, PullPolicy::kMissing));
   command.flags.push_back(output_flag(&flags->format));

@@ -190,13 +190,19 @@ Result<void> QemuBackend::plug_disk(const model::Vm& vm, const std::string& path
   return {};
 }
 
+Result<void> QemuBackend::check_unplug(const model::Vm& vm, const std::string& path) const {
+  auto found = COCOON_TRY(find_disk(vm, path));
+  if (found.place.port >= 0) return {};
+  return fail(ErrorKind::kUnsupported,
+              "{} is behind no root port, where QEMU could unplug it from a running guest "
+              "(capability hotplug)",
+              path);
+}
+
 Result<void> QemuBackend::unplug_disk(const model::Vm& vm, const std::string& path,
                                       const RunningVmm& vmm, Deadline deadline) const {
+  COCOON_TRY(check_unplug(vm, path));
   auto found = COCOON_TRY(find_disk(vm, path));
-  if (found.place.port < 0) {
-    return fail(ErrorKind::kUnsupported,
-                "{} is behind no root port, where QEMU could unplug it; stop the VM first", path);
-  }
   QmpClient client = COCOON_TRY(open_client(vmm, deadline), "unplug {}", path);
   COCOON_TRY(qemu::unplug_disk(client, device_id(found.place), found.place.node, deadline),
              "unplug {}", path);

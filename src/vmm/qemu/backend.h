@@ -37,6 +37,7 @@ class QemuBackend : public Backend {
                                                  Deadline deadline) const override;
   Result<void> plug_disk(const model::Vm& vm, const std::string& path, const RunningVmm& vmm,
                          Deadline deadline) const override;
+  Result<void> check_unplug(const model::Vm& vm, const std::string& path) const override;
   Result<void> unplug_disk(const model::Vm& vm, const std::string& path, const RunningVmm& vmm,
                            Deadline deadline) const override;
   Result<void> grow_disk(const model::Vm& vm, const std::string& path, std::int64_t bytes,

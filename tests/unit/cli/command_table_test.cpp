@@ -85,7 +85,7 @@ TEST_F(EveryCommand, HelpGolden) {
   test::expect_golden("help_cocoon.txt", group_help(program_, "", globals_));
   test::expect_golden("help_vm.txt", group_help(program_, "vm", globals_));
   test::expect_golden("help_vm_disk.txt", group_help(program_, "vm disk", globals_));
-  for (const char* verb : {"run", "stop", "list", "logs", "console"}) {
+  for (const char* verb : {"run", "clone", "restore", "stop", "list", "logs", "console"}) {
     const Command* command = find_command(program_, "vm", verb);
     ASSERT_NE(command, nullptr) << verb;
     test::expect_golden(std::string("help_vm_") + verb + ".txt", command_help(*command, globals_));

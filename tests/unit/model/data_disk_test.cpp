@@ -166,8 +166,8 @@ TEST(DataDisk, OneMoreIsCheckedAgainstTheOthers) {
   auto first = complete({"size=1G", "size=1G,name=db,mount=/srv/db"});
   ASSERT_TRUE(first);
   for (const DataDiskSpec& spec : *first) others.push_back(data_disk(spec));
-  auto more = [&others](const std::string& text) {
-    return complete_data_disk(*parse_data_disk(text), others);
+  auto more = [&others](const std::string& text) -> Result<DataDiskSpec> {
+    return COCOON_TRY(complete_data_disks({*parse_data_disk(text)}, others)).front();
   };
   auto made = more("size=1G");
   ASSERT_TRUE(made) << made.error().to_string();
@@ -178,6 +178,22 @@ TEST(DataDisk, OneMoreIsCheckedAgainstTheOthers) {
   EXPECT_EQ(more("size=1G,mount=/srv/db").error().kind, ErrorKind::kConflict);
   EXPECT_EQ(more("size=20M,fstype=xfs").error().kind, ErrorKind::kInvalid);
   EXPECT_TRUE(more("size=1G,mount="));
+}
+
+TEST(DataDisk, SeveralMoreTakeNoNameOfTheOthersNorOfOneAnother) {
+  auto first = complete({"size=1G", "size=1G,name=data3"});  // data1, data3
+  ASSERT_TRUE(first);
+  std::vector<Disk> others;
+  for (const DataDiskSpec& spec : *first) others.push_back(data_disk(spec));
+  std::vector<DataDiskSpec> specs;
+  for (const char* text : {"size=1G", "size=1G,name=data2", "size=1G"}) {
+    specs.push_back(*parse_data_disk(text));
+  }
+  auto more = complete_data_disks(specs, others);
+  ASSERT_TRUE(more) << more.error().to_string();
+  EXPECT_EQ((*more)[0].name, "data4");
+  EXPECT_EQ((*more)[1].name, "data2");
+  EXPECT_EQ((*more)[2].name, "data5");
 }
 
 // A random list of flags out of good and bad parts; whatever is accepted must make a valid list of
