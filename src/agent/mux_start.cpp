@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "sys/fault.h"
-#include "sys/spawn.h"
+#include "sys/spawn_in.h"
 #include "sys/unix_socket.h"
 
 namespace cocoon::agent {
@@ -74,11 +74,7 @@ Result<void> ensure_mux(const MuxStart& start) {
   spec.new_session = true;
   spec.die_with_parent = false;
   if (geteuid() == 0) spec.user = {start.uid, start.uid};
-  sys::Child child = COCOON_TRY(sys::spawn(spec), "start cocoon-mux");
-  if (!start.cgroup.empty()) {
-    auto procs = sys::open_file(start.cgroup / "cgroup.procs", O_WRONLY);
-    if (procs) ignore(sys::write_all(procs->get(), std::to_string(child.pid())), "it stays here");
-  }
+  sys::Child child = COCOON_TRY(sys::spawn_in(start.cgroup, spec), "start cocoon-mux");
   child.detach();
   sys::side_effect("start mux");
   return {};

@@ -6,10 +6,11 @@
 #include <thread>
 
 #include "base/text.h"
+#include "sys/boot_file.h"
 #include "sys/cancel.h"
 #include "sys/fault.h"
 #include "sys/files.h"
-#include "sys/spawn.h"
+#include "sys/spawn_in.h"
 
 namespace cocoon::engine {
 namespace {
@@ -55,8 +56,9 @@ Result<std::string> read_report(int fd) {
   return std::string(trim(report));
 }
 
-// Starts the shim program and returns its report line.
-Result<std::string> run_shim(std::string_view verb, const fs::path& vm_dir) {
+// Starts the shim program, in `cgroup` if that is not empty, and returns its report line.
+Result<std::string> run_shim(std::string_view verb, const fs::path& vm_dir,
+                             const fs::path& cgroup) {
   sys::Pipe report = COCOON_TRY(sys::make_pipe());
   sys::SpawnSpec spec;
   spec.program = COCOON_TRY(sys::libexec_dir()) + "/cocoon-shim";
@@ -65,7 +67,7 @@ Result<std::string> run_shim(std::string_view verb, const fs::path& vm_dir) {
   spec.fds = {{report.write_end.get(), 1}};
   spec.new_session = true;
   spec.die_with_parent = false;
-  sys::Child child = COCOON_TRY(sys::spawn(spec), "start cocoon-shim");
+  sys::Child child = COCOON_TRY(sys::spawn_in(cgroup, spec), "start cocoon-shim");
   child.detach();
   sys::side_effect("start shim");
   report.write_end.reset();
@@ -109,8 +111,9 @@ Result<std::string> render_shim_config(const ShimConfig& config) {
 
 Result<sys::ProcessRef> launch_shim(const ShimConfig& config) {
   std::string text = COCOON_TRY(render_shim_config(config));
-  COCOON_TRY(sys::write_file_atomic(config.vm_dir / "shim.conf", text, 0600));
-  std::string report = COCOON_TRY(run_shim("launch", config.vm_dir));
+  // For the VMM of this launch alone: it names the boot.
+  COCOON_TRY(sys::write_boot_file(config.vm_dir / "shim.conf", text, 0600));
+  std::string report = COCOON_TRY(run_shim("launch", config.vm_dir, config.shim_cgroup));
   if (auto vmm = parse_report(report, "started")) return *vmm;
   if (report.rfind("error ", 0) == 0) report.erase(0, 6);
   return fail(ErrorKind::kVmm, "{}",
@@ -124,7 +127,7 @@ bool shim_alive(const fs::path& vm_dir) {
 }
 
 Result<void> adopt_shim(const fs::path& vm_dir) {
-  std::string report = COCOON_TRY(run_shim("adopt", vm_dir));
+  std::string report = COCOON_TRY(run_shim("adopt", vm_dir, {}));
   if (parse_report(report, "adopted") || report == "error busy" || report == "error gone")
     return {};
   return fail(ErrorKind::kVmm, "replace the shim: {}", report);

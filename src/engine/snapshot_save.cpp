@@ -116,8 +116,11 @@ class Copies {
   }
   Result<void> run() const { return disk::copy_files(jobs_); }
   // What lies in the page cache is written now, so that a reflink in the pause need not wait.
+  // Twice, since the first time may take long, and the guest goes on writing meanwhile.
   void flush_sources() const {
-    for (const disk::CopyJob& job : jobs_) fdatasync(job.from);
+    for (int round = 0; round < 2; ++round) {
+      for (const disk::CopyJob& job : jobs_) fdatasync(job.from);
+    }
   }
 
  private:

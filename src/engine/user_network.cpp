@@ -9,11 +9,12 @@
 #include "base/text.h"
 #include "engine/cgroups.h"
 #include "engine/vm_view.h"
+#include "sys/boot_file.h"
 #include "sys/cancel.h"
 #include "sys/fault.h"
 #include "sys/files.h"
 #include "sys/process.h"
-#include "sys/spawn.h"
+#include "sys/spawn_in.h"
 #include "vmm/launch.h"
 
 namespace cocoon::engine {
@@ -34,7 +35,7 @@ Result<void> record(const fs::path& file, pid_t pid) {
   auto start = sys::process_start_time(pid);
   if (!start) return fail(ErrorKind::kSystem, "passt ended at once");
   std::string boot_id = COCOON_TRY(sys::host_boot_id());
-  return sys::write_file_atomic(file, fmt::format("{} {} {}", pid, *start, boot_id), 0600);
+  return sys::write_boot_file(file, fmt::format("{} {} {}", pid, *start, boot_id), 0600);
 }
 
 Result<std::optional<sys::ProcessRef>> recorded(const fs::path& file) {
@@ -47,14 +48,6 @@ Result<std::optional<sys::ProcessRef>> recorded(const fs::path& file) {
   auto start = parse_decimal(parts[1]);
   if (!pid || !start || *pid == 0 || *pid > 0x7fffffff) return none;
   return std::optional(sys::ProcessRef{static_cast<pid_t>(*pid), *start});
-}
-
-// A service that calls us may stop; its VMs and what belongs to them stay.
-void leave_cgroup(const Ports& ports, const model::Vm& vm, pid_t pid) {
-  auto group = make_vm_cgroup(ports, vm.id);
-  if (!group || group->empty()) return;
-  auto procs = sys::open_file(*group / "cgroup.procs", O_WRONLY);
-  if (procs) ignore(sys::write_all(procs->get(), std::to_string(pid)), "it stays where it is");
 }
 
 Result<void> wait_for_socket(const fs::path& socket, sys::Child& child, const fs::path& log) {
@@ -123,9 +116,10 @@ Result<void> start_user_network(const Ports& ports, const model::Vm& vm) {
     sys::side_effect("record passt");
     return {};
   };
-  sys::Child child = COCOON_TRY(sys::spawn(spec), "start passt");
+  // A service that calls us may stop; its VMs and what belongs to them stay.
+  auto group = make_vm_cgroup(ports, vm.id);
+  sys::Child child = COCOON_TRY(sys::spawn_in(group ? *group : fs::path(), spec), "start passt");
   sys::side_effect("start passt");
-  leave_cgroup(ports, vm, child.pid());
   COCOON_TRY(wait_for_socket(socket, child, log), "user-mode network");
   child.detach();
   return {};

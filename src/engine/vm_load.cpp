@@ -13,6 +13,7 @@
 #include "engine/vm_view.h"
 #include "model/wording.h"
 #include "store/snapshot_rows.h"
+#include "sys/boot_file.h"
 #include "sys/fault.h"
 #include "sys/files.h"
 
@@ -22,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 Result<void> place_text(const fs::path& dir, const model::Vm& vm, const vmm::LoadText& text) {
-  COCOON_TRY(sys::write_file_atomic(dir / text.name, text.text, 0440), "write {}", text.name);
+  COCOON_TRY(sys::write_boot_file(dir / text.name, text.text, 0440), "write {}", text.name);
   return sys::set_owner(dir / text.name, 0, vm.uid, 0440);
 }
 

@@ -48,8 +48,8 @@ class PendingVmm {
   bool released_ = false;
 };
 
-// Puts the calling process into the cgroup at `directory`; does nothing when that is empty. Returns
-// 0 or an errno.
+// Puts the calling process into the cgroup at `directory`; does nothing when that is empty, or when
+// it is there already. Returns 0 or an errno.
 int join_cgroup(std::string_view directory);
 
 }  // namespace cocoon::shim

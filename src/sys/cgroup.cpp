@@ -12,9 +12,7 @@ namespace {
 
 constexpr const char* kParent = "cocoon";
 
-}  // namespace
-
-std::optional<fs::path> cgroup2_root() {
+std::optional<fs::path> find_root() {
   auto mounts = read_file("/proc/self/mountinfo", 4 * 1024 * 1024);
   if (!mounts) return std::nullopt;
   for (std::string_view line : split(*mounts, '\n')) {
@@ -27,6 +25,13 @@ std::optional<fs::path> cgroup2_root() {
     if (access(point.c_str(), W_OK) == 0) return point;
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<fs::path> cgroup2_root() {
+  static const std::optional<fs::path> root = find_root();  // nobody moves it during a command
+  return root;
 }
 
 Result<fs::path> make_cgroup(const std::string& name) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/qemu/snapshot.h"
 
+#include <algorithm>
 #include <string>
 #include <thread>
 
@@ -8,6 +9,7 @@ namespace cocoon::vmm::qemu {
 namespace {
 
 constexpr Milliseconds kPoll{2};
+constexpr Milliseconds kQuiet{100};  // without an event, then QEMU is asked again
 constexpr const char* kFdName = "cocoon-state";
 constexpr std::string_view kUnfinished = "Migration is not finalized yet";
 constexpr const char* kUri = "fd:cocoon-state";
@@ -42,8 +44,9 @@ Result<void> wait_migrated(QmpClient& client, Deadline deadline) {
     if (time_left(deadline).count() == 0) {
       return fail(ErrorKind::kTimeout, "the migration is still \"{}\"", status);
     }
-    // Done in a few milliseconds: an event would have to be told apart from older ones.
-    std::this_thread::sleep_for(kPoll);
+    // Any event may be the one; what counts is the answer above.
+    auto event = client.next_event(std::min(deadline, deadline_in(kQuiet)));
+    if (!event && event.error().kind != ErrorKind::kTimeout) return pass(std::move(event).error());
   }
 }
 

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "sys/boot_file.h"
+
 namespace cocoon::sys {
 namespace {
 
@@ -24,6 +26,19 @@ TEST_F(Files, AtomicWriteReplacesWholeAndLeavesNothingElse) {
   ASSERT_TRUE(write_file_atomic(at("f"), "two", 0640));
   EXPECT_EQ(*read_file(at("f"), 100), "two");
   EXPECT_EQ(*list_dir(dir_->path()), std::vector<std::string>{"f"});
+}
+
+TEST_F(Files, BootFilesAreReplacedWholeToo) {
+  ASSERT_TRUE(write_boot_file(at("f"), "one", 0600));
+  ASSERT_TRUE(write_boot_file(at("f"), "two", 0440));
+  EXPECT_EQ(*read_file(at("f"), 100), "two");
+  EXPECT_EQ(*list_dir(dir_->path()), std::vector<std::string>{"f"});
+  struct stat info {};
+  ASSERT_EQ(stat(at("f").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0440U);
+  ASSERT_TRUE(make_dirs(at("d"), 0700));
+  EXPECT_FALSE(write_boot_file(at("d"), "no file can be there", 0600));
+  EXPECT_EQ(*list_dir(dir_->path()), (std::vector<std::string>{"d", "f"}));
 }
 
 TEST_F(Files, ReadIsBounded) {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sys/spawn.h"
-
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
 
+#include "sys/cgroup.h"
 #include "sys/files.h"
 #include "sys/process.h"
+#include "sys/spawn_in.h"
 
 namespace cocoon::sys {
 namespace {
@@ -38,6 +38,34 @@ TEST(Spawn, ReportsAFailedExecAsAnError) {
   auto child = spawn(spec);
   ASSERT_FALSE(child);
   EXPECT_EQ(child.error().kind, ErrorKind::kNotFound);
+}
+
+// What a program started there says about its own cgroup, from its first moment on.
+std::string cgroup_of_child(const fs::path& cgroup) {
+  Pipe output = *make_pipe();
+  SpawnSpec spec = shell("grep ^0:: /proc/self/cgroup");
+  spec.fds = {{output.write_end.get(), 1}};
+  auto child = spawn_in(cgroup, spec);
+  EXPECT_TRUE(child) << child.error().to_string();
+  output.write_end.reset();
+  std::string text = *read_fd(output.read_end.get(), 4096);
+  EXPECT_EQ(*child->wait(deadline_in(Milliseconds(10'000))), 0);
+  return text;
+}
+
+TEST(Spawn, StartsInACgroup) {
+  std::string name = fmt::format("spawn-test-{}", getpid());
+  auto cgroup = make_cgroup(name);
+  ASSERT_TRUE(cgroup) << cgroup.error().to_string();
+  if (cgroup->empty()) GTEST_SKIP() << "NOT RUN: no cgroup can be made here";
+  std::string said = cgroup_of_child(*cgroup);
+  remove_cgroup(name);
+  EXPECT_NE(said.find(name), std::string::npos) << said;
+  EXPECT_FALSE(sys::exists(*cgroup));
+}
+
+TEST(Spawn, StaysWhereItIsWhenTheCgroupIsGone) {
+  EXPECT_EQ(cgroup_of_child("/sys/fs/cgroup/nonexistent"), cgroup_of_child({}));
 }
 
 TEST(Spawn, KillsAtTheDeadline) {
