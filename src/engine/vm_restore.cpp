@@ -16,6 +16,7 @@
 #include "engine/vm_load.h"
 #include "engine/vm_network.h"
 #include "engine/vm_record.h"
+#include "store/vm_rows.h"
 #include "sys/cancel.h"
 #include "sys/fault.h"
 
