@@ -294,6 +294,12 @@ Result<ExportReport> export_snapshot(Ports& ports, const std::string& id,
   ExportReport report;
   report.snapshot = COCOON_TRY(ready_snapshot(ports, id));
   std::string what = report.snapshot.name.empty() ? id : report.snapshot.name;
+  if (!report.snapshot.parent.empty()) {
+    return fail(ErrorKind::kUnsupported,
+                "export snapshot \"{}\": it holds only what has changed since snapshot {}, and an "
+                "archive stands for itself: export a whole snapshot of a clone of it",
+                what, report.snapshot.parent);
+  }
   report.snapshot =
       COCOON_TRY(with_digests(ports, std::move(report.snapshot)), "export snapshot \"{}\"", what);
   Content content = COCOON_TRY(gather(ports, report.snapshot, request.with_image),
