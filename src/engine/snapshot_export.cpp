@@ -352,6 +352,12 @@ Result<ExportReport> export_snapshot(Ports& ports, const std::string& id,
   ExportReport report;
   report.snapshot = COCOON_TRY(ready_snapshot(ports, id));
   std::string what = report.snapshot.name.empty() ? id : report.snapshot.name;
+  if (!report.snapshot.parent.empty()) {
+    return fail(ErrorKind::kUnsupported,
+                "export snapshot \"{}\": it holds only what has changed since snapshot {}, and an "
+                "archive stands for itself: export a whole snapshot of a clone of it",
+                what, report.snapshot.parent);
+  }
   report.file = target_of(report.snapshot, request);
   COCOON_TRY(check_target(report.file, request), "export snapshot \"{}\"", what);
   report.snapshot =

@@ -81,6 +81,9 @@ Result<snapshot::Sidecar> read_documents(const snapshot::Unpacked& unpacked) {
 // What belonged to the host and the moment of the save goes; what is left describes a guest.
 Result<void> make_ours(const SnapshotImportRequest& request, const model::Snapshot& reserved,
                        model::Snapshot& snapshot) {
+  if (!snapshot.parent.empty()) {
+    return fail(ErrorKind::kUnsupported, "it holds only what has changed since another snapshot");
+  }
   snapshot.id = reserved.id;
   snapshot.state = model::SnapshotState::kPending;
   if (!request.name.empty()) snapshot.name = request.name;

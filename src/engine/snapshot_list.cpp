@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <fmt/ranges.h>
+
 #include "engine/locks.h"
 #include "engine/snapshot_files.h"
 #include "engine/snapshot_settle.h"
@@ -22,13 +24,33 @@ Result<void> check_unneeded(Ports& ports, const model::Snapshot& snapshot) {
               vm->config.name);
 }
 
+// What a dead command has left of its children holds nothing.
+Result<void> settle_children(Ports& ports, const std::string& id) {
+  for (const model::Snapshot& child : COCOON_TRY(store::snapshot_children(ports.db, id))) {
+    if (child.state != model::SnapshotState::kReady) COCOON_TRY(settle_snapshot(ports, child));
+  }
+  return {};
+}
+
+Result<void> check_no_children(Ports& ports, const std::string& id) {
+  std::vector<std::string> names;
+  for (const model::Snapshot& child : COCOON_TRY(store::snapshot_children(ports.db, id))) {
+    names.push_back(child.name.empty() ? child.id : fmt::format("\"{}\"", child.name));
+  }
+  if (names.empty()) return {};
+  return fail(ErrorKind::kConflict, "what has changed since it is in {}: remove {} first",
+              fmt::join(names, ", "), names.size() == 1 ? "that" : "those");
+}
+
 // From the commit on it is gone for the world, its name free; what a dead command leaves is
 // settled by the next one.
 Result<void> mark_deleting(Ports& ports, model::Snapshot snapshot) {
   snapshot.state = model::SnapshotState::kDeleting;
   snapshot.name.clear();
+  COCOON_TRY(settle_children(ports, snapshot.id));
   COCOON_TRY(ports.db.set_durable(true));
   auto tx = COCOON_TRY(ports.db.begin());
+  COCOON_TRY(check_no_children(ports, snapshot.id));
   COCOON_TRY(store::update_snapshot(ports.db, snapshot));
   COCOON_TRY(tx.commit());
   return ports.db.set_durable(false);
@@ -70,6 +92,21 @@ Result<std::vector<std::string>> resolve_snapshots(Ports& ports,
     if (std::find(ids.begin(), ids.end(), id) == ids.end()) ids.push_back(id);
   }
   return ids;
+}
+
+Result<RemovalOrder> removal_order(Ports& ports, std::vector<std::string> ids) {
+  RemovalOrder order;
+  // A child was made after its parent, and snapshots are listed by their age.
+  auto all = COCOON_TRY(store::list_snapshots(ports.db));
+  for (auto snapshot = all.rbegin(); snapshot != all.rend(); ++snapshot) {
+    auto wanted = std::find(ids.begin(), ids.end(), snapshot->id);
+    if (wanted == ids.end()) continue;
+    order.linked |= !snapshot->parent.empty();
+    order.ids.push_back(std::move(*wanted));
+    ids.erase(wanted);
+  }
+  order.ids.insert(order.ids.end(), ids.begin(), ids.end());  // gone meanwhile
+  return order;
 }
 
 Result<void> remove_snapshot(Ports& ports, const std::string& id) {

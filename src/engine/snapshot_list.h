@@ -25,8 +25,16 @@ nlohmann::json snapshot_json(const Ports& ports, const model::Snapshot& snapshot
 Result<std::vector<std::string>> resolve_snapshots(Ports& ports,
                                                    const std::vector<std::string>& references);
 
+// The same IDs in an order in which they can be removed one after the other: what builds on
+// another one comes first. `linked`: there are such.
+struct RemovalOrder {
+  std::vector<std::string> ids;
+  bool linked = false;
+};
+Result<RemovalOrder> removal_order(Ports& ports, std::vector<std::string> ids);
+
 // Removes a snapshot; VMs that were made from it keep what they have. Waits for clones that read
-// it. kBusy naming who does, kConflict: a hibernated VM needs it.
+// it. kBusy naming who does, kConflict: a hibernated VM needs it, or snapshots build on it.
 Result<void> remove_snapshot(Ports& ports, const std::string& id);
 
 }  // namespace cocoon::engine

@@ -14,6 +14,7 @@
 #include "engine/guardian.h"
 #include "engine/live_vm.h"
 #include "engine/locks.h"
+#include "engine/memory_chain.h"
 #include "engine/reconcile.h"
 #include "engine/restore_files.h"
 #include "engine/rollback.h"
@@ -213,6 +214,9 @@ Result<void> finish(Save& save) {
   for (const std::string& name : save.files.state) {
     COCOON_TRY(seal(name, model::MemberKind::kState));
   }
+  if (!snapshot.parent.empty()) {
+    COCOON_TRY(thin_memory(save.ports, snapshot, save.files.memory), "leave out old memory");
+  }
   COCOON_TRY(seal(save.files.memory, model::MemberKind::kMemory));
   for (const std::string& name : disk_members(save.ports, save.vm)) {
     COCOON_TRY(seal(name, model::MemberKind::kDisk));
@@ -251,6 +255,14 @@ Result<Save> begin(Ports& ports, const vmm::Backend& backend, model::Vm vm,
   auto able = COCOON_TRY(backend.capabilities());
   auto files = COCOON_TRY(backend.saved_files(vm));
   auto snapshot = COCOON_TRY(plan_snapshot(ports, able, vm, request));
+  if (request.parent) {
+    if (!able.incremental) {
+      return fail(ErrorKind::kUnsupported,
+                  "{} saves all of a guest's memory (capability incremental)", backend.name());
+    }
+    snapshot.parent =
+        COCOON_TRY(choose_parent(ports, vm, *request.parent, files.memory), "--incremental").id;
+  }
   return Save{ports, backend, std::move(vm), std::move(snapshot), std::move(files), {}, {}};
 }
 
@@ -329,7 +341,8 @@ Result<model::Vm> hibernate_vm(Ports& ports, const std::string& vm_id) {
   if (!vm.hibernation.empty() && vm.state != model::VmState::kRunning) return vm;
   auto backend = COCOON_TRY(vmm::make_backend(vm.hypervisor, ports.config));
   std::string name = vm.config.name;
-  SaveRequest request{"", fmt::format("hibernated vm {}", name)};
+  SaveRequest request;
+  request.description = fmt::format("hibernated vm {}", name);
   Save save =
       COCOON_TRY(begin(ports, *backend, std::move(vm), request), "hibernate vm \"{}\"", name);
   save.snapshot.hibernated = true;

@@ -2,6 +2,7 @@
 // `snapshot save` and `vm hibernate`: a running VM with all its disks at one instant (design §10).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,9 @@ namespace cocoon::engine {
 struct SaveRequest {
   std::string name;  // empty: none
   std::string description;
+  // Keep only the memory that has changed since this snapshot; empty: the VM's newest. The pause is
+  // that of a whole save.
+  std::optional<std::string> parent = {};
 };
 
 // Files of the VM directory that are copied into a snapshot: disks, and firmware variables where
@@ -21,7 +25,7 @@ std::vector<std::string> disk_members(const Ports& ports, const model::Vm& vm);
 
 // Saves a running VM, which runs on, whatever fails or dies. kConflict ("already exists") for the
 // name, kWrongState for a VM that does not run, kUnsupported for what cannot be saved; kSystem for
-// a full disk: nothing is left then.
+// a full disk: nothing is left then. Of a parent as choose_parent.
 Result<model::Snapshot> save_snapshot(Ports& ports, const std::string& vm_id,
                                       const SaveRequest& request);
 

@@ -91,7 +91,9 @@ Result<model::Snapshot> with_digests(Ports& ports, model::Snapshot snapshot) {
   return snapshot;
 }
 
-Result<VerifyReport> verify_snapshot(Ports& ports, const std::string& id) {
+namespace {
+
+Result<VerifyReport> verify_one(Ports& ports, const std::string& id) {
   auto lock = COCOON_TRY(lock_snapshot(ports, id, sys::FileLock::Mode::kShared, "verify"));
   VerifyReport report;
   report.snapshot = COCOON_TRY(ready_snapshot(ports, id));
@@ -115,6 +117,22 @@ Result<VerifyReport> verify_snapshot(Ports& ports, const std::string& id) {
   }
   if (!damaged.empty()) return fail(ErrorKind::kCorrupt, "snapshot {}: {}", id, damaged);
   COCOON_TRY(note_digests(ports, snapshot), "note the digests");
+  return report;
+}
+
+}  // namespace
+
+Result<VerifyReport> verify_snapshot(Ports& ports, const std::string& id) {
+  VerifyReport report = COCOON_TRY(verify_one(ports, id));
+  std::string parent = report.snapshot.parent;
+  // What it builds on cannot go as long as it is there.
+  while (!parent.empty()) {
+    VerifyReport below = COCOON_TRY(verify_one(ports, parent));
+    report.compared += below.compared;
+    report.noted += below.noted;
+    report.bytes += below.bytes;
+    parent = below.snapshot.parent;
+  }
   return report;
 }
 

@@ -19,8 +19,8 @@ struct VerifyReport {
   std::int64_t bytes = 0;    // of all of them
 };
 
-// Reads every member of the snapshot of that ID. kCorrupt naming every member that differs;
-// kNotFound, kBusy.
+// Reads every member of the snapshot of that ID, and of those that it builds on. kCorrupt naming
+// every member that differs; kNotFound, kBusy.
 Result<VerifyReport> verify_snapshot(Ports& ports, const std::string& id);
 
 // The snapshot with the digest of every member, which are noted in its row. The caller holds its

@@ -5,6 +5,7 @@
 
 #include "disk/file_copy.h"
 #include "engine/cpu_facts.h"
+#include "engine/memory_chain.h"
 #include "engine/snapshot_files.h"
 #include "engine/user_network.h"
 #include "engine/vm_accel.h"
@@ -28,20 +29,18 @@ Result<void> place_text(const fs::path& dir, const model::Vm& vm, const vmm::Loa
 }
 
 // The VM's own memory file with the snapshot's content.
-Result<void> place_memory(const Ports& ports, const model::Snapshot& snapshot,
-                          const vmm::LoadPlan& plan, const model::Vm& vm) {
+Result<void> place_memory(Ports& ports, const model::Snapshot& snapshot, const vmm::LoadPlan& plan,
+                          const model::Vm& vm) {
   if (plan.launch.memory_file_bytes == 0) return remove_memory(ports, vm);
-  const model::Member* member = model::find_member(snapshot, plan.memory_copy);
-  if (member == nullptr || member->size != plan.launch.memory_file_bytes) {
+  MemoryChain chain = COCOON_TRY(MemoryChain::open(ports, snapshot, plan.memory_copy));
+  if (chain.bytes() != plan.launch.memory_file_bytes) {
     return fail(ErrorKind::kCorrupt, "member {} is not the {} bytes of the guest's memory",
                 plan.memory_copy, plan.launch.memory_file_bytes);
   }
   COCOON_TRY(make_memory(ports, vm, plan.launch.memory_file_bytes));
   fs::path file = COCOON_TRY(memory_files(ports, vm))[0];
-  sys::UniqueFd from = COCOON_TRY(
-      sys::open_file(snapshot_dir(ports, snapshot.id) / member->name, O_RDONLY | O_NOFOLLOW));
   sys::UniqueFd to = COCOON_TRY(sys::open_file(file, O_WRONLY | O_NOFOLLOW));
-  COCOON_TRY(disk::copy_file(from.get(), to.get()), "copy the memory");
+  COCOON_TRY(chain.copy_to(to.get()), "copy the memory");
   sys::side_effect("copy memory");
   return {};
 }
@@ -99,6 +98,10 @@ Result<PlannedLoad> plan_load(Ports& ports, const vmm::Backend& backend,
     return fail(ErrorKind::kCorrupt, "{} is not among the members", saved.files.memory);
   }
   out.plan = COCOON_TRY(backend.plan_load(vm, saved, out.choice.accel, mode));
+  if (!snapshot.parent.empty() && out.plan.memory_copy.empty()) {
+    return fail(ErrorKind::kUnsupported, "{} loads whole memories only (capability incremental)",
+                backend.name());
+  }
   return out;
 }
 

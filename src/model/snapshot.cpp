@@ -226,6 +226,7 @@ json to_stored_json(const Snapshot& snapshot) {
               {"hibernated", snapshot.hibernated},
               {"pause_us", snapshot.pause_us},
               {"created_at", snapshot.created_at}};
+  if (!snapshot.parent.empty()) out["parent"] = snapshot.parent;
   if (!snapshot.cpu.flags.empty()) {
     out["cpu_facts"] = {{"vendor", snapshot.cpu.vendor},
                         {"model", snapshot.cpu.model},
@@ -246,6 +247,7 @@ Result<Snapshot> parse_snapshot(const json& in) {
   fields.get("state", state);
   fields.get("source_vm", snapshot.source_vm);
   fields.get("vmm_version", snapshot.vmm_version);
+  fields.get("parent", snapshot.parent);
   fields.get("imported", snapshot.imported);
   fields.get("untrusted", snapshot.untrusted);
   fields.get("hibernated", snapshot.hibernated);
@@ -297,6 +299,9 @@ Result<void> validate(const Snapshot& snapshot) {
     return fail(ErrorKind::kCorrupt, "\"{}\" is not a snapshot ID", snapshot.id);
   }
   if (!snapshot.name.empty()) COCOON_TRY(check_snapshot_name(snapshot.name));
+  if (!snapshot.parent.empty() && (!is_id(snapshot.parent) || snapshot.parent == snapshot.id)) {
+    return fail(ErrorKind::kCorrupt, "\"{}\" is no other snapshot's ID", snapshot.parent);
+  }
   COCOON_TRY(validate(snapshot.vm));
   COCOON_TRY(check_names(snapshot.vm));
   std::set<std::string_view> seen;
@@ -345,6 +350,7 @@ json to_public_json(const Snapshot& snapshot, std::int64_t allocated) {
   put("windows", true, config.windows);
   put("nics", snapshot.vm.nics.size(), !snapshot.vm.nics.empty());
   put("source_vm", snapshot.source_vm, !snapshot.source_vm.empty());
+  put("parent", snapshot.parent, !snapshot.parent.empty());
   put("imported", true, snapshot.imported);
   put("untrusted", true, snapshot.untrusted);
   put("hibernated", true, snapshot.hibernated);

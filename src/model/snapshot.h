@@ -62,6 +62,9 @@ struct Snapshot {
   std::string vmm_version;  // "7.2.22"
   CpuFacts cpu;             // of the host, where KVM ran the guest
   std::vector<Member> members;
+  // The ID of the snapshot that this one builds on: its memory member holds what has changed since
+  // that (`snapshot save --incremental`). Empty: it is whole.
+  std::string parent;
   bool imported = false;  // came from elsewhere
   // Imported, and its VMM's state names files in a way that nobody can check: it is not loaded
   // (design decision 8).

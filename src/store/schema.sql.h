@@ -7,7 +7,7 @@
 
 namespace cocoon::store {
 
-inline constexpr std::array<std::string_view, 2> kMigrations{R"sql(
+inline constexpr std::array<std::string_view, 3> kMigrations{R"sql(
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 -- EROFS layers, merged layers, module trees, boot files of images: immutable files below blobs/.
@@ -101,6 +101,11 @@ CREATE TABLE snapshot_blobs (
   PRIMARY KEY (snapshot_id, blob_id)
 ) WITHOUT ROWID;
 CREATE INDEX snapshot_blobs_blob ON snapshot_blobs (blob_id);
+)sql",
+                                                             R"sql(
+-- The snapshot that this one builds on, which cannot go before it; NULL: none.
+ALTER TABLE snapshots ADD COLUMN parent TEXT REFERENCES snapshots (id);
+CREATE INDEX snapshots_parent ON snapshots (parent);
 )sql"};
 
 }  // namespace cocoon::store

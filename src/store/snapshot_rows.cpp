@@ -27,6 +27,21 @@ Result<void> pin_blob(Db& db, const std::string& id, const std::string& blob) {
   return fail(ErrorKind::kNotFound, "blob {} is not there any more", blob);
 }
 
+Result<void> check_parent(Db& db, const std::string& id) {
+  if (id.empty()) return {};
+  Statement query =
+      COCOON_TRY(db.prepare("SELECT 1 FROM snapshots WHERE id = ?1 AND state = 'ready'"));
+  query.bind(1, id);
+  if (COCOON_TRY(query.step())) return {};
+  return fail(ErrorKind::kNotFound, "snapshot {} is not there any more", id);
+}
+
+Result<std::vector<model::Snapshot>> records(Statement query) {
+  std::vector<model::Snapshot> snapshots;
+  while (COCOON_TRY(query.step())) snapshots.push_back(COCOON_TRY(read_record(query, 0)));
+  return snapshots;
+}
+
 void bind_optional(Statement& statement, int position, const std::string& text) {
   if (text.empty()) {
     statement.bind_null(position);
@@ -48,14 +63,16 @@ Result<void> insert_snapshot(Db& db, const model::Snapshot& snapshot,
   if (!snapshot.name.empty() && COCOON_TRY(snapshot_name_taken(db, snapshot.name))) {
     return fail(ErrorKind::kConflict, "snapshot \"{}\" {}", snapshot.name, model::kAlreadyExists);
   }
+  COCOON_TRY(check_parent(db, snapshot.parent));
   Statement insert = COCOON_TRY(db.prepare(
-      "INSERT INTO snapshots (id, name, state, source_vm, kernel_id, created_at, record) "
-      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
+      "INSERT INTO snapshots (id, name, state, source_vm, kernel_id, created_at, record, parent) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"));
   insert.bind(1, snapshot.id).bind(3, model::snapshot_state_name(snapshot.state));
   bind_optional(insert, 2, snapshot.name);
   insert.bind(4, snapshot.source_vm);
   bind_optional(insert, 5, snapshot.vm.boot.kernel_id);
   insert.bind(6, snapshot.created_at).bind(7, record_text(snapshot));
+  bind_optional(insert, 8, snapshot.parent);
   COCOON_TRY(insert.run(), "add snapshot {}", snapshot.id);
   for (const std::string& blob : blobs) COCOON_TRY(pin_blob(db, snapshot.id, blob));
   return {};
@@ -86,11 +103,14 @@ Result<std::optional<model::Snapshot>> get_snapshot(Db& db, const std::string& i
 
 Result<std::vector<model::Snapshot>> list_snapshots(Db& db) {
   Statement query = COCOON_TRY(db.prepare("SELECT record FROM snapshots ORDER BY created_at, id"));
-  std::vector<model::Snapshot> snapshots;
-  while (COCOON_TRY(query.step())) {
-    snapshots.push_back(COCOON_TRY(read_record(query, 0), "list snapshots"));
-  }
-  return snapshots;
+  return COCOON_TRY(records(std::move(query)), "list snapshots");
+}
+
+Result<std::vector<model::Snapshot>> snapshot_children(Db& db, const std::string& id) {
+  Statement query = COCOON_TRY(
+      db.prepare("SELECT record FROM snapshots WHERE parent = ?1 ORDER BY created_at, id"));
+  query.bind(1, id);
+  return COCOON_TRY(records(std::move(query)), "list what builds on snapshot {}", id);
 }
 
 Result<std::string> resolve_snapshot(Db& db, std::string_view reference) {

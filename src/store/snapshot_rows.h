@@ -12,7 +12,7 @@
 namespace cocoon::store {
 
 // Adds the row with its pins: `blobs` cannot be collected while it is there. kConflict ("… already
-// exists") when the name is taken, kNotFound when a blob or the kernel is not ready.
+// exists") when the name is taken, kNotFound when a blob, the kernel or the parent is not ready.
 Result<void> insert_snapshot(Db& db, const model::Snapshot& snapshot,
                              const std::vector<std::string>& blobs);
 
@@ -31,6 +31,9 @@ Result<std::vector<model::Snapshot>> list_snapshots(Db& db);
 // The ID that a reference names. kNotFound ("snapshot not found: …", which clients match on),
 // kConflict when it is ambiguous.
 Result<std::string> resolve_snapshot(Db& db, std::string_view reference);
+
+// Those that build on it, oldest first, whatever their state.
+Result<std::vector<model::Snapshot>> snapshot_children(Db& db, const std::string& id);
 
 Result<bool> snapshot_name_taken(Db& db, std::string_view name);
 

@@ -17,7 +17,7 @@ NAME = os.environ.get("COCOON_TEST_BACKEND") or "qemu"
 # says: a backend that forgot one would have its tests skipped. lifecycle.py compares the two.
 CAPABILITIES = {
     "qemu": {"uefi", "qcow2", "disk_serials", "per_disk_direct_io", "reboot_in_place",
-             "compressed_kernel", "hotplug", "software_emulation", "snapshots"},
+             "compressed_kernel", "hotplug", "software_emulation", "snapshots", "incremental"},
     "cloud-hypervisor": {"uefi", "qcow2", "disk_serials", "per_disk_direct_io", "reboot_in_place",
                          "compressed_kernel", "hotplug", "windows", "snapshots", "mmap_restore",
                          "ondemand_restore"},
@@ -25,7 +25,7 @@ CAPABILITIES = {
 }
 # Those of them that the program reports under the same name.
 REPORTED = ("uefi", "qcow2", "disk_serials", "per_disk_direct_io", "hotplug", "reboot_in_place",
-            "windows", "snapshots", "mmap_restore", "ondemand_restore")
+            "windows", "snapshots", "mmap_restore", "ondemand_restore", "incremental")
 # Program, variable that names another one, how to get it.
 PROGRAMS = {
     "qemu": ("qemu-system-x86_64", "COCOON_QEMU_BINARY", "scripts/setup run installs it"),

@@ -488,6 +488,87 @@ class Restore(SnapshotTest):
         self.write_text(snapshot, json.dumps(record))
 
 
+class Incremental(SnapshotTest):
+    def allocated(self, snapshot):
+        memory = next(m["name"] for m in snapshot["members"] if m["kind"] == "memory")
+        return (self.snapshot_dir(snapshot) / memory).stat().st_blocks * 512
+
+    def junk(self, vm, name, size):
+        """Fills guest memory with what cannot be shared; its checksum."""
+        return self.sh(vm, f"head -c {size} /dev/urandom > /run/{name}; md5sum < /run/{name}")
+
+    def test_every_link_of_a_chain(self):
+        self.start()
+        if not cocoon_e2e.backends.has("incremental"):
+            self.save("src", "base")
+            self.c.fails(UNSUPPORTED, "snapshot", "save", "--incremental", "src", says="capability incremental")
+            self.assertEqual(len(self.snapshot_dirs()), 1)
+            return
+        self.c.fails(NOT_FOUND, "snapshot", "save", "--incremental", "src", says="no snapshot of it yet")
+        boot = self.boot_id("src")
+        base = self.save("src", "base")
+        first = self.junk("src", "first", 12 << 20)
+        self.sh("src", "echo one > /root-file")
+        one = self.save("src", "one", "--incremental")
+        self.sh("src", "rm /run/first; echo two > /root-file")
+        second = self.junk("src", "second", 4 << 20)
+        two = self.save("src", "two", "--incremental=one")
+        self.assertNotIn("parent", base)
+        self.assertEqual((one["parent"], two["parent"]), (base["id"], one["id"]))
+        for link in (one, two):
+            self.assertLess(self.allocated(link), self.allocated(base) / 2)
+        hashes = {s["id"]: self.hashes(s) for s in (base, one, two)}
+
+        # clones of every link, and a link on a clone
+        for link, name, shows in (("base", "c0", ["cow"]), ("one", "c1", [first.split()[0], "one"]),
+                                  ("two", "c2", [second.split()[0], "two"])):
+            self.clone(link, name)
+            self.assertEqual(self.boot_id(name), boot)
+            self.assertEqual(self.sh(name, "cat /run/first /run/second 2>/dev/null | md5sum | cut -c1-32;"
+                                           "cat /root-file").split()[-len(shows):], shows)
+        third = self.junk("c2", "third", 1 << 20)
+        three = self.save("c2", "three", "--incremental=two")
+        self.clone("three", "c3")
+        self.assertEqual(self.sh("c3", "md5sum < /run/third; md5sum < /run/second"), f"{third}\n{second}")
+        now = self.count("c3")
+        wait_for("the clone to count on", lambda: self.count("c3") > now, 60)
+
+        # back and forth along the chain
+        for link, shows in (("one", "one"), ("two", "two"), ("base", "cow")):
+            self.c.ok("vm", "restore", "src", link, seconds=300)
+            self.assertEqual(self.sh("src", "cat /root-file"), shows)
+        self.assertEqual({s["id"]: self.hashes(s) for s in (base, one, two)}, hashes)
+
+        # what others build on stays, whole or not
+        self.c.fails(CONFLICT, "snapshot", "rm", "base", says='is in "one": remove that first')
+        self.c.fails(CONFLICT, "snapshot", "rm", "two", says='is in "three"')
+        self.c.fails(UNSUPPORTED, "snapshot", "export", "-o", self.c.base / "x.tar", "two", says="holds only what has changed")
+        shown = self.c.ok("snapshot", "verify", "-o", "json", "three", seconds=300).json()
+        self.assertEqual(shown["compared"] + shown["noted"], sum(len(s["members"]) for s in (base, one, two, three)))
+        memory = next(m["name"] for m in one["members"] if m["kind"] == "memory")
+        file = self.snapshot_dir(one) / memory
+        size = file.stat().st_size
+        os.truncate(file, size - 1)
+        self.c.fails(FAILURE, "vm", "clone", "--name", "no", "two", says=f"{memory} has {size - 1} bytes instead of {size}")
+        self.assertNotIn("no", [vm["config"]["name"] for vm in self.c.list()])
+        self.c.ok("snapshot", "rm", "base", "three", "one", "two", seconds=120)
+        self.assertEqual(self.snapshot_dirs(), [])
+        now = self.count("c3")
+        wait_for("the clone to go on without its chain", lambda: self.count("c3") > now, 60)
+
+    def test_what_cannot_be_built_on(self):
+        self.need("incremental")
+        self.start()
+        self.save("src", "base")
+        self.c.run_vm("--name", "big", "--memory", "768M", "--wait", "busybox", "--", "/bin/sleep", "1000", seconds=180)
+        self.c.fails(USAGE, "snapshot", "save", "--incremental=base", "big", says="the VM's 805306368")
+        self.c.fails(NOT_FOUND, "snapshot", "save", "--incremental=nosuch", "big", says="snapshot not found")
+        self.c.ok("vm", "hibernate", "big", seconds=300)
+        asleep = self.c.inspect("big")["hibernation_snapshot"]
+        self.c.fails(USAGE, "snapshot", "save", f"--incremental={asleep}", "src", says="when the VM that sleeps in it wakes")
+        self.assertEqual(len(self.snapshot_dirs()), 2)
+
+
 class Hibernate(SnapshotTest):
     def test_sleep_and_wake(self):
         self.start()

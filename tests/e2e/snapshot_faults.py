@@ -80,6 +80,10 @@ class SnapshotFaults(Sweep):
     def test_save(self):
         self.sweep(("snapshot", "save", "--name", "made", "src"), self.source)
 
+    def test_incremental_save(self):
+        self.need("incremental")
+        self.sweep(("snapshot", "save", "--incremental=base", "--name", "made", "src"), self.saved)
+
     def test_clone(self):
         other_disk = ("--drop-disk", "db", "--data-disk", "size=16M,name=db") if backends.has("hotplug") else ()
         self.sweep(("vm", "clone", "--name", "made", *other_disk, "base"), self.saved)

@@ -23,10 +23,12 @@ Result<int> run(App& app, const std::string& format, const std::vector<std::stri
     };
     return report_batch(app, nothing_done(references, ids.error(), look_up), format);
   }
-  auto result = engine::run_batch(*ports, *ids, [](engine::Ports& own, const std::string& id) {
+  auto order = COCOON_TRY(engine::removal_order(*ports, std::move(*ids)));
+  auto remove = [](engine::Ports& own, const std::string& id) {
     return engine::remove_snapshot(own, id);
-  });
-  return report_batch(app, result, format);
+  };
+  auto pace = order.linked ? engine::Pace::kOneByOne : engine::Pace::kSideBySide;
+  return report_batch(app, engine::run_batch(*ports, order.ids, remove, pace), format);
 }
 
 }  // namespace

@@ -11,13 +11,15 @@ namespace {
 
 struct SaveFlags {
   engine::SaveRequest request;
+  OptionalValue incremental;
   std::string format;
 };
 
 Result<int> run(App& app, const SaveFlags& flags, const std::string& reference) {
   FoundVm found = COCOON_TRY(find_vm(app, reference));
-  model::Snapshot snapshot =
-      COCOON_TRY(engine::save_snapshot(*found.ports, found.vm.id, flags.request));
+  engine::SaveRequest request = flags.request;
+  if (flags.incremental.given) request.parent = flags.incremental.value;
+  model::Snapshot snapshot = COCOON_TRY(engine::save_snapshot(*found.ports, found.vm.id, request));
   if (wants_json(flags.format)) {
     app.output().print(render_json(engine::snapshot_json(*found.ports, snapshot)));
     return 0;
@@ -46,6 +48,12 @@ Command snapshot_save_command() {
                     .target = &flags->request.description,
                     .help = "what it is, in free words",
                     .value_name = "TEXT"},
+                   {.name = "incremental",
+                    .target = &flags->incremental,
+                    .help = "keep only the memory that has changed since a snapshot (alone: since "
+                            "the VM's newest)",
+                    .value_name = "SNAPSHOT",
+                    .completes = Names::kSnapshot},
                    output_flag(&flags->format)};
   command.min_names = command.max_names = 1;
   command.names = Names::kVm;

@@ -87,6 +87,7 @@ Result<Capabilities> QemuBackend::capabilities() const {
   out.hotplug = true;
   out.reboot_in_place = true;
   out.snapshots = true;
+  out.incremental = true;  // each guest gets a memory file of its own, put together from all links
   out.graceful_stop = GracefulStop::kPowerButton;
   out.max_disks = kFreeSlots;
   out.max_cpus = kMaxCpus;

@@ -52,6 +52,28 @@ TEST_F(SnapshotRows, ComeBackAsTheyWere) {
   EXPECT_EQ(list_snapshots(*db_)->size(), 1U);
 }
 
+TEST_F(SnapshotRows, WithAParentPinIt) {
+  model::Snapshot parent = snapshot("AAAAAAAAAAAAAAAAAAAAAAAAAA", "base");
+  model::Snapshot child = snapshot("BBBBBBBBBBBBBBBBBBBBBBBBBB", "more");
+  child.parent = parent.id;
+  EXPECT_EQ(insert_snapshot(*db_, child, {}).error().kind, ErrorKind::kNotFound);
+  ASSERT_TRUE(insert_snapshot(*db_, parent, {}));
+  EXPECT_EQ(insert_snapshot(*db_, child, {}).error().kind, ErrorKind::kNotFound)
+      << "it is not ready";
+  parent.state = model::SnapshotState::kReady;
+  ASSERT_TRUE(update_snapshot(*db_, parent));
+  EXPECT_TRUE(snapshot_children(*db_, parent.id)->empty());
+  ASSERT_TRUE(insert_snapshot(*db_, child, {}));
+  auto children = snapshot_children(*db_, parent.id);
+  ASSERT_TRUE(children);
+  ASSERT_EQ(children->size(), 1U);
+  EXPECT_EQ(children->front().id, child.id);
+  EXPECT_EQ(children->front().parent, parent.id);
+  EXPECT_FALSE(delete_snapshot(*db_, parent.id)) << "whatever the engine believes";
+  ASSERT_TRUE(delete_snapshot(*db_, child.id));
+  EXPECT_TRUE(delete_snapshot(*db_, parent.id));
+}
+
 TEST_F(SnapshotRows, PinTheirBlobs) {
   ASSERT_TRUE(insert_snapshot(*db_, snapshot("AAAAAAAAAAAAAAAAAAAAAAAAAA", ""), {"ready"}));
   EXPECT_TRUE(*blob_in_use(*db_, "ready"));
