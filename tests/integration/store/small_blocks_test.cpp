@@ -40,7 +40,9 @@ class SmallBlocks : public testing::Test {
   }
 
   void TearDown() override {
-    if (is_mounted_) EXPECT_EQ(umount2(mount_.c_str(), MNT_DETACH), 0);
+    if (is_mounted_) {
+      EXPECT_EQ(umount2(mount_.c_str(), MNT_DETACH), 0);
+    }
   }
 
   static Result<std::string> run(const std::string& program, std::vector<std::string> args) {
