@@ -40,21 +40,21 @@ Command snapshot_save_command() {
   command.usage = "VM";
   command.summary = "Save a running VM with its memory and all its disks";
   command.details = "The VM is paused for a moment, and runs on whatever happens.";
-  command.flags = {{.name = "name",
-                    .target = &flags->request.name,
-                    .help = "name of the snapshot (default: none)",
-                    .value_name = "NAME"},
-                   {.name = "description",
-                    .target = &flags->request.description,
-                    .help = "what it is, in free words",
-                    .value_name = "TEXT"},
-                   {.name = "incremental",
-                    .target = &flags->incremental,
-                    .help = "keep only the memory that has changed since a snapshot (alone: since "
-                            "the VM's newest)",
-                    .value_name = "SNAPSHOT",
-                    .completes = Names::kSnapshot},
-                   output_flag(&flags->format)};
+  command.flags = {
+      {.name = "name",
+       .target = &flags->request.name,
+       .help = "name of the snapshot (default: none)",
+       .value_name = "NAME"},
+      {.name = "description",
+       .target = &flags->request.description,
+       .help = "what it is, in free words",
+       .value_name = "TEXT"},
+      {.name = "incremental",
+       .target = &flags->incremental,
+       .help = "keep only memory that changed since a snapshot (alone: the VM's newest)",
+       .value_name = "SNAPSHOT",
+       .completes = Names::kSnapshot},
+      output_flag(&flags->format)};
   command.min_names = command.max_names = 1;
   command.names = Names::kVm;
   command.run = [flags](App& app, const Arguments& arguments) {
