@@ -17,12 +17,6 @@
 namespace cocoon::store {
 namespace {
 
-// Pages of the write-ahead log from which on they are put into the database, which waits for the
-// disk twice. A log also costs the next command that finds it without users. A clone writes about
-// 20 pages.
-constexpr int kLogPages = 128;
-constexpr int kFrameBytes = 4096 + 24;  // a page and its header (sqlite.org/fileformat2.html, 4.1)
-
 // SQLite's words; for I/O errors the system's as well. It takes a null handle for "out of memory".
 std::string words_of(sqlite3* db, int code) {
   std::string words = sqlite3_errmsg(db);
@@ -94,7 +88,6 @@ Result<void> configure(Db& db, const std::filesystem::path& path) {
   COCOON_TRY(can_share_memory(path) ? db.execute("PRAGMA journal_mode = WAL")
                                     : use_rollback_journal(db));
   COCOON_TRY(db.set_durable(false));
-  COCOON_TRY(db.execute(fmt::format("PRAGMA wal_autocheckpoint = {}", kLogPages)));
   return db.execute("PRAGMA foreign_keys = ON");
 }
 
@@ -183,19 +176,7 @@ Db& Db::operator=(Db&& other) noexcept {
   std::swap(handle_, other.handle_);
   return *this;
 }
-
-// SQLite would end the log with its last user, so that nearly every command would wait for the
-// disk; what must last says so when it commits (set_durable). A log that has grown goes all the
-// same: users one after the other would never begin it anew.
-Db::~Db() {
-  if (handle_ == nullptr) return;
-  struct stat info {};
-  const char* log = sqlite3_filename_wal(sqlite3_db_filename(handle_, "main"));
-  bool is_small =
-      log != nullptr && stat(log, &info) == 0 && info.st_size < off_t{kLogPages} * kFrameBytes;
-  if (is_small) sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
-  sqlite3_close_v2(handle_);
-}
+Db::~Db() { sqlite3_close_v2(handle_); }
 
 Result<Statement> Db::prepare(std::string_view sql) {
   sqlite3_stmt* statement = nullptr;

@@ -75,32 +75,6 @@ TEST_F(Store, TransactionsRollBackUnlessCommitted) {
   EXPECT_EQ(query->number(0), 0);
 }
 
-// The log stays behind a command, so that its end need not wait for the disk, and does not grow.
-TEST_F(Store, TheLogOutlivesItsWriters) {
-  sys::fs::path log = path_.native() + "-wal";
-  bool stayed = false;
-  for (int i = 0; i < 200; ++i) {
-    auto db = Db::open(path_);
-    ASSERT_TRUE(db) << db.error().to_string();
-    auto tx = db->begin();
-    ASSERT_TRUE(tx);
-    ASSERT_TRUE(db->execute(
-        fmt::format("INSERT INTO meta VALUES ('key{}', '{}')", i, std::string(1000, 'x'))));
-    ASSERT_TRUE(tx->commit());
-    std::error_code none;
-    ASSERT_TRUE(!sys::exists(log) || sys::fs::file_size(log, none) < (1U << 20));
-    db = fail(ErrorKind::kInternal, "closed");
-    stayed |= sys::exists(log);
-  }
-  EXPECT_TRUE(stayed);
-  auto db = Db::open(path_);
-  ASSERT_TRUE(db);
-  auto query = db->prepare("SELECT count(*) FROM meta WHERE key LIKE 'key%'");
-  ASSERT_TRUE(query);
-  ASSERT_TRUE(*query->step());
-  EXPECT_EQ(query->number(0), 200);
-}
-
 TEST_F(Store, WritersInParallelLoseNothing) {
   ASSERT_TRUE(Db::open(path_));
   std::vector<std::thread> threads;
