@@ -58,7 +58,8 @@ class CensusFinds(TemporaryStore):
     def test_processes(self):
         (self.base / "run").mkdir()
         by_cwd = subprocess.Popen(["sleep", "60"], cwd=self.base / "run")
-        by_argument = subprocess.Popen(["sh", "-c", "sleep 60; :", str(self.base / "x")])
+        # The shell itself waits: a child of it would outlive the test, and ctest with it.
+        by_argument = subprocess.Popen(["sh", "-c", "read x", str(self.base / "x")], stdin=subprocess.PIPE)
         try:
             # A process that is just being executed has no arguments for a moment.
             both = {by_cwd.pid, by_argument.pid}
@@ -69,7 +70,7 @@ class CensusFinds(TemporaryStore):
             census.destroy(self.base / "run")
             by_argument.kill()
             self.assertNotEqual(by_cwd.wait(10), 0)
-            by_argument.wait(10)
+            by_argument.communicate(timeout=10)
         self.assertFalse((self.base / "run").exists())
 
     def test_rows_and_links(self):
