@@ -17,12 +17,10 @@
 #include <signal.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -37,27 +35,14 @@
 #include <string>
 #include <vector>
 
+#include "driven_vmm.h"
+
 namespace {
 
 namespace fs = std::filesystem;
-
-[[noreturn]] void give_up(const std::string& what) {
-  std::perror(what.c_str());
-  std::exit(1);
-}
-
-long long now() {
-  timespec time{};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec * 1'000'000LL + time.tv_nsec / 1'000;
-}
-
-long long own_cpu() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1'000'000LL + usage.ru_utime.tv_usec +
-         usage.ru_stime.tv_usec;
-}
+using driver::give_up;
+using driver::now;
+using driver::own_cpu;
 
 void copy_data(int from, int to, off_t size) {
   constexpr std::size_t kPiece = std::size_t{1} << 20;
@@ -103,26 +88,6 @@ void place_files(const fs::path& saved, const fs::path& memory) {
     }
   }
   if (mkdir("sock", 0700) != 0) give_up("sock");
-}
-
-// The VMM is session leader on the terminal, as below our shim.
-pid_t start(char* const* argv) {
-  int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-  if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0) give_up("terminal");
-  pid_t pid = fork();
-  if (pid < 0) give_up("fork");
-  if (pid > 0) return pid;
-  std::array<char, 64> name{};
-  setsid();
-  int slave = ptsname_r(master, name.data(), name.size()) == 0 ? open(name.data(), O_RDWR) : -1;
-  int errors = open("driver.log", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  if (slave < 0 || ioctl(slave, TIOCSCTTY, 0) != 0) give_up("terminal");
-  dup2(slave, 0);
-  dup2(slave, 1);
-  dup2(errors, 2);
-  signal(SIGHUP, SIG_IGN);
-  execvp(argv[0], argv);
-  give_up("exec");
 }
 
 int connect_to(const char* path) {
@@ -232,7 +197,7 @@ int main(int argc, char** argv) {
   place_files(argv[1], argv[2]);
   int state = open((fs::path(argv[1]) / "state").c_str(), O_RDONLY | O_CLOEXEC);
   if (state < 0) give_up("state");
-  pid_t vmm = start(argv + 4);
+  pid_t vmm = driver::start(argv + 4, driver::open_terminal());
   load(state);
   introduce(argv[3]);
   std::printf("%lld %lld\n", now() - begun, own_cpu() - cpu_before);

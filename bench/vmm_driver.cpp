@@ -11,12 +11,9 @@
 // process's own, without the VMM's. Ends the VMM.
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -27,43 +24,13 @@
 #include <iterator>
 #include <string>
 
+#include "driven_vmm.h"
+
 namespace {
 
-[[noreturn]] void give_up(const char* what) {
-  std::perror(what);
-  std::exit(1);
-}
-
-long long now() {
-  timespec time{};
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return time.tv_sec * 1'000'000LL + time.tv_nsec / 1'000;
-}
-
-long long own_cpu() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1'000'000LL + usage.ru_utime.tv_usec +
-         usage.ru_stime.tv_usec;
-}
-
-// The VMM is session leader on the terminal, as below our shim.
-pid_t start(char* const* argv, int master) {
-  pid_t pid = fork();
-  if (pid < 0) give_up("fork");
-  if (pid > 0) return pid;
-  std::array<char, 64> name{};
-  setsid();
-  int slave = ptsname_r(master, name.data(), name.size()) == 0 ? open(name.data(), O_RDWR) : -1;
-  int errors = open("driver.log", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  if (slave < 0 || ioctl(slave, TIOCSCTTY, 0) != 0) give_up("terminal");
-  dup2(slave, 0);
-  dup2(slave, 1);
-  dup2(errors, 2);
-  signal(SIGHUP, SIG_IGN);
-  execvp(argv[0], argv);
-  give_up("exec");
-}
+using driver::give_up;
+using driver::now;
+using driver::own_cpu;
 
 int connect_to(const char* path) {
   sockaddr_un address{};
@@ -144,10 +111,9 @@ int main(int argc, char** argv) {
   }
   long long begun = now();
   long long cpu_before = own_cpu();
-  int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
-  if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0) give_up("terminal");
+  int master = driver::open_terminal();
   unlink(argv[3]);
-  pid_t vmm = start(argv + 4, master);
+  pid_t vmm = driver::start(argv + 4, master);
   make_calls(argv[2], argv[3]);
   wait_for(master, argv[1]);
   std::printf("%lld %lld\n", now() - begun, own_cpu() - cpu_before);

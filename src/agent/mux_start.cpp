@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "sys/fault.h"
-#include "sys/spawn_in.h"
+#include "sys/spawn.h"
 #include "sys/unix_socket.h"
 
 namespace cocoon::agent {
@@ -73,8 +73,9 @@ Result<void> ensure_mux(const MuxStart& start) {
   spec.fds = {{listener.get(), 3}, {port.get(), 4}, {lock->get(), 5}};
   spec.new_session = true;
   spec.die_with_parent = false;
+  spec.cgroup = start.cgroup;
   if (geteuid() == 0) spec.user = {start.uid, start.uid};
-  sys::Child child = COCOON_TRY(sys::spawn_in(start.cgroup, spec), "start cocoon-mux");
+  sys::Child child = COCOON_TRY(sys::spawn(spec), "start cocoon-mux");
   child.detach();
   sys::side_effect("start mux");
   return {};

@@ -16,8 +16,9 @@ namespace cocoon::cli {
 // One per process. Opens the store on first use. Not movable: the ports point into it.
 class App {
  public:
-  App(const Program& program, Settings settings, Output& output)
-      : program_(program), settings_(std::move(settings)), output_(output) {}
+  App(const Program& program, Settings settings, const std::vector<std::string>& words,
+      Output& output)
+      : program_(program), settings_(std::move(settings)), words_(words), output_(output) {}
   App(const App&) = delete;
   App& operator=(const App&) = delete;
   ~App() = default;
@@ -27,6 +28,9 @@ class App {
   Output& output() { return output_; }
   // The global flags of the command line, for a program of ours that does part of the work.
   const std::vector<std::string>& given_flags() const { return settings_.given_flags; }
+  // The whole command line, for a body that sees by its flags that it needs what only the helper
+  // has (exec_cocoon_image).
+  const std::vector<std::string>& words() const { return words_; }
 
   // The engine's ports; the store is made when there is none yet. The pointer is never null.
   Result<engine::Ports*> ports();
@@ -40,6 +44,7 @@ class App {
 
   const Program& program_;
   Settings settings_;
+  const std::vector<std::string>& words_;
   Output& output_;
   std::optional<store::Db> db_;
   std::optional<engine::Ports> ports_;

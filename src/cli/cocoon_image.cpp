@@ -15,17 +15,7 @@ namespace {
 constexpr const char* kBuildVariable = "COCOON_BUILD_ID";
 constexpr std::string_view kHelper = "cocoon-image";
 
-// One command line per process, as its arguments are.
-std::vector<std::string>& command_words() {
-  static std::vector<std::string> words;
-  return words;
-}
-
 }  // namespace
-
-void set_command_words(std::vector<std::string> words) { command_words() = std::move(words); }
-
-Result<int> hand_over_to_cocoon_image() { return exec_cocoon_image(command_words()); }
 
 Result<int> exec_cocoon_image(const std::vector<std::string>& arguments) {
   std::string dir = COCOON_TRY(sys::libexec_dir(), "find {}", kHelper);

@@ -14,12 +14,6 @@ namespace cocoon::cli {
 // Replaces this process by the helper; returns only on failure. The helper is told our build id.
 Result<int> exec_cocoon_image(const std::vector<std::string>& arguments);
 
-// The same for a body that sees by its flags that it needs what only the helper has: the helper
-// runs the whole command line that this process was given.
-Result<int> hand_over_to_cocoon_image();
-// What that is: said by the frame before any body runs.
-void set_command_words(std::vector<std::string> words);
-
 // The helper as a program to be spawned, with our environment and build id.
 Result<sys::SpawnSpec> cocoon_image_spec(std::vector<std::string> arguments);
 

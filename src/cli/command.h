@@ -97,4 +97,17 @@ struct Program {
   std::vector<Command> commands;
 };
 
+// A command whose body is cocoon-image's (design decision 9): cocoon passes an empty one and starts
+// the helper. `flags` is where the command's flags go, and lives as long as the command.
+template <class Flags>
+void set_helper_body(Command& command, std::shared_ptr<Flags> flags,
+                     const std::function<Result<int>(App&, const Flags&, const Arguments&)>& body) {
+  command.in_helper = true;
+  command.targets = flags;
+  if (!body) return;
+  command.run = [flags, body](App& app, const Arguments& arguments) {
+    return body(app, *flags, arguments);
+  };
+}
+
 }  // namespace cocoon::cli

@@ -59,9 +59,8 @@ Result<int> run_command(const Program& program, const Command& command, const Ar
   if (!command.run) {
     return fail(ErrorKind::kInternal, "\"{}\" is not a command of this program", command.path);
   }
-  set_command_words(words);
   apply_log_settings(settings);
-  App app(program, std::move(settings), output);
+  App app(program, std::move(settings), words, output);
   auto result = command.run(app, arguments);
   if (result || command.failure_code == 0) return result;
   if (result.error().kind == ErrorKind::kInterrupted) return result;

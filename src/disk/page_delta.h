@@ -2,9 +2,8 @@
 // What differs between two versions of a file, page by page: guest memory of an incremental
 // snapshot. A delta is one file that describes itself:
 //
-//   [0, bytes)    the new version's pages that are not those of the old one, each at its own
-//   offset;
-//                 everything else is a hole, and so are those that are all zero
+//   [0, bytes)    at its own offset each page that is not that of the old version; all else is a
+//                 hole, and so are pages that are all zero
 //   [bytes, end)  a bitmap, one bit a page, lowest bit first: set where the page is of this delta
 //
 // Deltas stack: the old version may be a file with deltas on it.

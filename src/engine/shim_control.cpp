@@ -10,7 +10,7 @@
 #include "sys/cancel.h"
 #include "sys/fault.h"
 #include "sys/files.h"
-#include "sys/spawn_in.h"
+#include "sys/spawn.h"
 
 namespace cocoon::engine {
 namespace {
@@ -67,7 +67,8 @@ Result<std::string> run_shim(std::string_view verb, const fs::path& vm_dir,
   spec.fds = {{report.write_end.get(), 1}};
   spec.new_session = true;
   spec.die_with_parent = false;
-  sys::Child child = COCOON_TRY(sys::spawn_in(cgroup, spec), "start cocoon-shim");
+  spec.cgroup = cgroup;
+  sys::Child child = COCOON_TRY(sys::spawn(spec), "start cocoon-shim");
   child.detach();
   sys::side_effect("start shim");
   report.write_end.reset();

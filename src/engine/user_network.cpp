@@ -14,7 +14,7 @@
 #include "sys/fault.h"
 #include "sys/files.h"
 #include "sys/process.h"
-#include "sys/spawn_in.h"
+#include "sys/spawn.h"
 #include "vmm/launch.h"
 
 namespace cocoon::engine {
@@ -116,9 +116,8 @@ Result<void> start_user_network(const Ports& ports, const model::Vm& vm) {
     sys::side_effect("record passt");
     return {};
   };
-  // A service that calls us may stop; its VMs and what belongs to them stay.
-  auto group = make_vm_cgroup(ports, vm.id);
-  sys::Child child = COCOON_TRY(sys::spawn_in(group ? *group : fs::path(), spec), "start passt");
+  if (auto group = make_vm_cgroup(ports, vm.id)) spec.cgroup = *group;
+  sys::Child child = COCOON_TRY(sys::spawn(spec), "start passt");
   sys::side_effect("start passt");
   COCOON_TRY(wait_for_socket(socket, child, log), "user-mode network");
   child.detach();

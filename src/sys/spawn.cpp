@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "sys/spawn.h"
+
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/sched.h>
@@ -17,7 +19,6 @@
 #include "base/text.h"
 #include "sys/cancel.h"
 #include "sys/files.h"
-#include "sys/spawn_in.h"
 
 namespace cocoon::sys {
 namespace {
@@ -111,7 +112,7 @@ pid_t fork_into(int cgroup) {
   return static_cast<pid_t>(syscall(SYS_clone3, &args, sizeof args));
 }
 
-// fork(2); `cgroup` as for spawn_in().
+// fork(2); `cgroup` as in SpawnSpec.
 pid_t fork_child(const fs::path& cgroup) {
   if (cgroup.empty()) return fork();
   auto dir = open_dir(cgroup);
@@ -168,9 +169,7 @@ Result<std::string> libexec_dir() {
   return (dir.parent_path() / "libexec" / "cocoon").native();
 }
 
-Result<Child> spawn(const SpawnSpec& spec) { return spawn_in({}, spec); }
-
-Result<Child> spawn_in(const fs::path& cgroup, const SpawnSpec& spec) {
+Result<Child> spawn(const SpawnSpec& spec) {
   auto program = find_program(spec.program);
   if (!program) return fail(ErrorKind::kNotFound, "{}: no such program", spec.program);
   std::vector<std::string> args{spec.program};
@@ -199,7 +198,7 @@ Result<Child> spawn_in(const fs::path& cgroup, const SpawnSpec& spec) {
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &before);  // no handler of ours runs in the child
-  pid_t pid = fork_child(cgroup);
+  pid_t pid = fork_child(spec.cgroup);
   if (pid == 0) run_child(plan);
   int fork_errno = errno;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);

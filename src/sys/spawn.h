@@ -27,6 +27,9 @@ struct SpawnSpec {
   bool new_session = false;              // setsid
   bool die_with_parent = true;           // SIGKILL when we die (helpers); false for the shim
   std::optional<std::pair<uid_t, gid_t>> user;  // rights dropped to this uid and gid, no groups
+  // The directory of the cgroup that the program is born in, so that it lives on when the service
+  // that calls us ends; empty: ours. Where the kernel refuses, it stays in ours.
+  std::string cgroup;
   // Called with the child's pid (and start time: exec changes neither) while the child waits. The
   // program runs only after success, so never unknown to what this wrote down, whenever we die.
   std::function<Result<void>(pid_t)> before_exec;

@@ -17,13 +17,7 @@ Command image_import_command(const ImageImportBody& body) {
   command.min_names = 1;
   command.max_names = kAnyNumber;
   command.names = Names::kFile;
-  command.in_helper = true;
-  command.targets = flags;
-  if (body) {
-    command.run = [flags, body](App& app, const Arguments& arguments) {
-      return body(app, *flags, arguments);
-    };
-  }
+  set_helper_body(command, flags, body);
   return command;
 }
 

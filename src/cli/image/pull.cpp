@@ -31,13 +31,7 @@ Command image_pull_command(const ImagePullBody& body) {
                    output_flag(&flags->format)};
   command.min_names = 1;
   command.max_names = kAnyNumber;
-  command.in_helper = true;
-  command.targets = flags;
-  if (body) {
-    command.run = [flags, body](App& app, const Arguments& arguments) {
-      return body(app, *flags, arguments);
-    };
-  }
+  set_helper_body(command, flags, body);
   return command;
 }
 

@@ -25,13 +25,7 @@ Command kernel_import_command(const KernelImportBody& body) {
                     .completes = Names::kDirectory},
                    output_flag(&flags->format)};
   command.min_names = command.max_names = 1;
-  command.in_helper = true;
-  command.targets = flags;
-  if (body) {
-    command.run = [flags, body](App& app, const Arguments& arguments) {
-      return body(app, *flags, arguments);
-    };
-  }
+  set_helper_body(command, flags, body);
   // Asked before the helper starts, like every usage error.
   command.check = [flags]() -> Result<void> {
     if (!flags->kernel.empty()) return {};

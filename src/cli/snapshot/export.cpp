@@ -50,14 +50,8 @@ Command snapshot_export_command(const SnapshotExportBody& body) {
        .help = "carry layers, kernel and firmware along"}};
   command.min_names = command.max_names = 1;
   command.names = Names::kSnapshot;
-  command.in_helper = true;
-  command.targets = flags;
+  set_helper_body(command, flags, body);
   command.check = [flags] { return check_flags(*flags); };
-  if (body) {
-    command.run = [flags, body](App& app, const Arguments& arguments) {
-      return body(app, *flags, arguments);
-    };
-  }
   return command;
 }
 

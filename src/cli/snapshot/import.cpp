@@ -39,13 +39,7 @@ Command snapshot_import_command(const SnapshotImportBody& body) {
       output_flag(&flags->format)};
   command.max_names = 1;
   command.names = Names::kFile;
-  command.in_helper = true;
-  command.targets = flags;
-  if (body) {
-    command.run = [flags, body](App& app, const Arguments& arguments) {
-      return body(app, *flags, arguments);
-    };
-  }
+  set_helper_body(command, flags, body);
   return command;
 }
 

@@ -14,13 +14,7 @@ Command snapshot_verify_command(const SnapshotVerifyBody& body) {
   command.flags = {output_flag(&flags->format)};
   command.min_names = command.max_names = 1;
   command.names = Names::kSnapshot;
-  command.in_helper = true;
-  command.targets = flags;
-  if (body) {
-    command.run = [flags, body](App& app, const Arguments& arguments) {
-      return body(app, *flags, arguments);
-    };
-  }
+  set_helper_body(command, flags, body);
   return command;
 }
 

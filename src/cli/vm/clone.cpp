@@ -240,7 +240,7 @@ Command vm_clone_command(const SnapshotDirectoryBody& from_dir) {
   command.run = [flags, from_dir](App& app, const Arguments& arguments) -> Result<int> {
     COCOON_TRY(check_source(*flags, arguments));
     if (!flags->directory.path.empty()) {
-      return from_dir ? run_from_dir(app, *flags, from_dir) : hand_over_to_cocoon_image();
+      return from_dir ? run_from_dir(app, *flags, from_dir) : exec_cocoon_image(app.words());
     }
     return run(app, *flags, arguments.names[0]);
   };

@@ -66,7 +66,7 @@ Command vm_restore_command(const VerifySnapshotBody& verify) {
   command.min_names = command.max_names = 2;
   command.names = Names::kVm;
   command.run = [flags, verify](App& app, const Arguments& arguments) {
-    if (flags->verify && !verify) return hand_over_to_cocoon_image();
+    if (flags->verify && !verify) return exec_cocoon_image(app.words());
     return run(app, *flags, verify, arguments);
   };
   return command;

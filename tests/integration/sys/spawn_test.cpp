@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "sys/spawn.h"
+
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,7 +10,6 @@
 #include "sys/cgroup.h"
 #include "sys/files.h"
 #include "sys/process.h"
-#include "sys/spawn_in.h"
 
 namespace cocoon::sys {
 namespace {
@@ -45,7 +46,8 @@ std::string cgroup_of_child(const fs::path& cgroup) {
   Pipe output = *make_pipe();
   SpawnSpec spec = shell("grep ^0:: /proc/self/cgroup");
   spec.fds = {{output.write_end.get(), 1}};
-  auto child = spawn_in(cgroup, spec);
+  spec.cgroup = cgroup;
+  auto child = spawn(spec);
   EXPECT_TRUE(child) << child.error().to_string();
   output.write_end.reset();
   std::string text = *read_fd(output.read_end.get(), 4096);
