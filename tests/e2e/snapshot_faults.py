@@ -11,7 +11,7 @@ from cocoon_e2e import SMALL, Cocoon, wait_for
 from sweep import Sweep
 
 COUNT = ("busybox", "--", "/bin/sh", "-c",
-         "i=0; while true; do i=$((i+1)); echo $i > /run/count; sleep 0.2; done")
+         "i=0; while true; do i=$((i+1)); echo $i > /run/next; mv /run/next /run/count; sleep 0.2; done")
 
 
 class SnapshotFaults(Sweep):
