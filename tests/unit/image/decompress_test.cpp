@@ -11,8 +11,9 @@ using namespace std::string_literals;
 // What `zstd --long=31` makes of "hello" from a pipe, with another window descriptor (RFC 8878,
 // 3.1.1.1.2: its upper five bits are the logarithm less 10).
 std::string zstd_frame(int window_log) {
-  auto window = static_cast<char>((window_log - 10) << 3);
-  return "\x28\xb5\x2f\xfd\x04"s + window + "\x29\0\0hello\xa3\x6d\x9f\x88"s;
+  auto frame = "\x28\xb5\x2f\xfd\x04W\x29\0\0hello\xa3\x6d\x9f\x88"s;
+  frame[5] = static_cast<char>((window_log - 10) << 3);
+  return frame;
 }
 
 Result<std::string> unpack(std::string bytes) {
