@@ -7,7 +7,7 @@ import signal
 import cocoon_e2e
 from cocoon_e2e import StoreTest
 
-SAMPLE = 7
+SAMPLE = 4
 
 
 class Sweep(StoreTest):
