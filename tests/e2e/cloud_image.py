@@ -38,7 +38,7 @@ class CloudImage(StoreTest):
     def shell(self, terminal, command):
         """Types a command; returns what it printed."""
         terminal.send(f"{command}; echo en''d-$?\r")
-        return cocoon_e2e.text(terminal.read_until(rb"(?s)\n(.*?)end-\d+\r", 120).group(1))
+        return cocoon_e2e.text(terminal.read_until(rb"(?s)\n(.*?)end-\d+\r\n", 120).group(1))
 
     def log_in(self, user, password):
         terminal = Terminal(self.c.argv("vm", "console", "cloud"), self.c.environment())
@@ -73,7 +73,7 @@ class CloudImage(StoreTest):
         self.assertIn("uid=0", self.shell(terminal, "sudo -n id"))
         self.assertIn(vm["id"], self.shell(terminal, "cat /var/lib/cloud/data/instance-id"))
         # The root file system has grown to --storage (10 GiB; the image has 3).
-        size = int(re.search(r"\d+", self.shell(terminal, "df -BM --output=size / | tail -n 1")).group())
+        size = int(re.search(r"(\d+)M", self.shell(terminal, "df -BM --output=size /")).group(1))
         self.assertGreater(size, 8000)
         self.shell(terminal, "echo kept | sudo tee /srv/db/kept; sudo sync")
         self.c.ok("vm", "stop", "cloud", seconds=300)
