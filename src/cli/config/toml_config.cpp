@@ -17,18 +17,23 @@ Result<std::string> scalar_text(const toml::node& node, const std::string& key) 
               key);
 }
 
+// As one text, with commas between its elements.
+Result<std::string> list_text(const toml::array& list, const std::string& key) {
+  std::string joined;
+  for (const toml::node& element : list) {
+    std::string text = COCOON_TRY(scalar_text(element, key));
+    joined += (joined.empty() ? "" : ",") + text;
+  }
+  return joined;
+}
+
 Result<void> flatten(const toml::table& table, const std::string& prefix, FlatConfig& out) {
   for (const auto& [name, node] : table) {
     std::string key = prefix + std::string(name.str());
     if (const toml::table* inner = node.as_table()) {
       COCOON_TRY(flatten(*inner, key + ".", out));
     } else if (const toml::array* list = node.as_array()) {
-      std::string joined;
-      for (const toml::node& element : *list) {
-        std::string text = COCOON_TRY(scalar_text(element, key));
-        joined += (joined.empty() ? "" : ",") + text;
-      }
-      out.emplace_back(key, joined);
+      out.emplace_back(key, COCOON_TRY(list_text(*list, key)));
     } else {
       out.emplace_back(key, COCOON_TRY(scalar_text(node, key)));
     }
