@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import backends
 import cocoon_e2e
 from cocoon_e2e import CONFLICT, FULL, INTERRUPTED, NOT_FOUND, SLOW, StoreTest, USAGE, wait_for
 from terminal import Terminal
@@ -203,6 +204,9 @@ class WithInit(AgentTest):
         _, err = process.communicate(timeout=60 * SLOW)
         self.assertEqual(process.returncode, OURS, err)
         self.assertRegex(err.decode(), r"Error: .*connection .* lost")
+        if not backends.has("reboot_in_place"):   # the VM has ended by it
+            self.c.wait_state("g", "stopped", 30)
+            self.c.ok("vm", "start", "g", seconds=120)
         self.c.ok("vm", "wait", "g", seconds=120)
         self.assertEqual(self.sh("echo again").out, "again\n")
 

@@ -73,7 +73,7 @@ class CloudImage(StoreTest):
         self.assertIn("uid=0", self.shell(terminal, "sudo -n id"))
         self.assertIn(vm["id"], self.shell(terminal, "cat /var/lib/cloud/data/instance-id"))
         # The root file system has grown to --storage (10 GiB; the image has 3).
-        size = int(re.search(r"(\d+)M", self.shell(terminal, "df -BM --output=size /")).group(1))
+        size = int(re.search(r"(\d+)M\s", self.shell(terminal, "df -BM --output=size /")).group(1))
         self.assertGreater(size, 8000)
         self.shell(terminal, "echo kept | sudo tee /srv/db/kept; sudo sync")
         self.c.ok("vm", "stop", "cloud", seconds=300)
