@@ -38,7 +38,8 @@ class CloudImage(StoreTest):
     def shell(self, terminal, command):
         """Types a command; returns what it printed."""
         terminal.send(f"{command}; echo en''d-$?\r")
-        return cocoon_e2e.text(terminal.read_until(rb"(?s)\n(.*?)end-\d+\r\n", 120).group(1))
+        shown = cocoon_e2e.text(terminal.read_until(rb"(?s)\n(.*?)end-\d+\r\n", 120).group(1))
+        return re.sub(r"\x1b\[\?2004[hl]\r?", "", shown)   # bash switches bracketed paste
 
     def log_in(self, user, password):
         terminal = Terminal(self.c.argv("vm", "console", "cloud"), self.c.environment())

@@ -208,6 +208,7 @@ class Guests(NetworkTest):
         run("ip", "link", "del", "lower")
 
     def test_user_mode(self):
+        self.need("user_network")
         if not shutil.which("passt"):
             self.skipTest("no passt")
         # passt wants a way out to imitate.
