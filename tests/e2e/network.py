@@ -17,7 +17,7 @@ from pathlib import Path
 
 import cocoon_e2e
 import private_host
-from cocoon_e2e import StoreTest, wait_for
+from cocoon_e2e import SLOW, StoreTest, wait_for
 from private_host import conflist, run, write_network
 
 SMALL = ("--cpu", "1", "--memory", "512M")
@@ -28,7 +28,8 @@ ip addr show; ip route show; cat /etc/resolv.conf; echo shown
 
 class NetworkTest(StoreTest):
     kernel = "kernel"   # with virtio_net among its modules
-    config = {"cni_timeout_seconds": 5}
+    # One test waits for it; plugins that run beside many others in the lab need more.
+    config = {"cni_timeout_seconds": 5 if SLOW <= 2 else 30}
 
     def setUp(self):
         for file in Path("/etc/cni/net.d").iterdir():
@@ -324,12 +325,11 @@ class OwnKernel(NetworkTest):
         vm = self.create("--name", "own", "own-kernel")
         network = vm["network_configs"][0]["network"]
         self.c.ok("vm", "start", "own")
-        words = (self.c.vm_dir(vm["id"]) / "shim.conf").read_bytes().split(b"\0")
-        line = words[words.index(b"arg=-append") + 1].decode()
-        self.assertTrue(line.endswith(
-            " cocoon.hostname=own net.ifnames=0"
-            f" ip={network['ip']}::10.88.0.1:255.255.0.0:own:eth0:off:8.8.8.8:1.1.1.1"), line)
         self.c.wait_console(vm["id"], "init-ready", 90)
+        self.assertIn(
+            " cocoon.hostname=own net.ifnames=0"
+            f" ip={network['ip']}::10.88.0.1:255.255.0.0:own:eth0:off:8.8.8.8:1.1.1.1",
+            self.c.console_text(vm["id"]))
 
 
 CLOUD_IMAGE = cocoon_e2e.ASSETS / "cloud" / "debian-cloud.qcow2"
@@ -535,7 +535,7 @@ exec sed 's/.*"prevResult":\\(.*\\),"type".*/\\1/'
         self.network_with("hangs")
         begun = time.monotonic()
         self.create_fails("no end in time")
-        self.assertLess(time.monotonic() - begun, 60)
+        self.assertLess(time.monotonic() - begun, 60 if SLOW <= 2 else 180)
 
     def test_del_fails(self):
         self.plugin("sticky", """
