@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -373,10 +372,9 @@ class Restore(SnapshotTest):
 
         def of_file(name, change):
             def mutate():
-                kept = self.c.base / "kept"
-                shutil.copy2(folder / name, kept)
+                kept = self.c.base / "kept"   # moved there: a copy of a disk would lose its holes
                 target = folder / name
-                target.unlink()
+                target.rename(kept)
                 change(kept, target)
 
                 def undo():
@@ -384,7 +382,7 @@ class Restore(SnapshotTest):
                         target.rmdir()
                     else:
                         target.unlink(missing_ok=True)
-                    shutil.move(kept, target)
+                    kept.rename(target)
                 return undo
             return mutate
 
