@@ -104,6 +104,8 @@ Result<std::string> render_shim_config(const ShimConfig& config) {
   out.put("shim_cgroup", config.shim_cgroup.native());
   out.put("ends_by", config.launch.ends_by_reboot ? "reboot" : "poweroff");
   for (const std::string& file : config.launch.lock_files) out.put("lock", file);
+  out.put("root", config.launch.private_root ? "private" : "host");
+  for (const std::string& path : config.launch.shown) out.put("show", path);
   out.put("program", config.launch.program);
   for (const std::string& arg : config.launch.args) out.put("arg", arg);
   for (const std::string& entry : config.launch.env) out.put("env", entry);

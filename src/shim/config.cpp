@@ -31,6 +31,8 @@ enum class Key : unsigned {
   kVmmLogBytes,
   kEndsBy,
   kLock,
+  kRoot,
+  kShow,
   kArg,
   kEnv,
 };
@@ -41,7 +43,7 @@ struct KeyName {
   bool required = false;
 };
 
-constexpr std::array<KeyName, 21> kKeys = {{
+constexpr std::array<KeyName, 23> kKeys = {{
     {Key::kVersion, "version", true},
     {Key::kId, "id", true},
     {Key::kVmDir, "vm_dir", true},
@@ -62,6 +64,8 @@ constexpr std::array<KeyName, 21> kKeys = {{
     {Key::kVmmLogBytes, "vmm_log_bytes", false},
     {Key::kEndsBy, "ends_by", false},
     {Key::kLock, "lock", false},
+    {Key::kRoot, "root", false},
+    {Key::kShow, "show", false},
     {Key::kArg, "arg", false},
     {Key::kEnv, "env", false},
 }};
@@ -176,6 +180,12 @@ class Parser {
       config_.locks[config_.lock_count++] = value;
       return true;
     }
+    if (key == Key::kShow) {
+      if (config_.shown_count == kMaxShown || !is_absolute_path(value) || value == "/")
+        return false;
+      config_.shown[config_.shown_count++] = value;
+      return true;
+    }
     if (seen(key)) return false;
     seen_ |= 1U << static_cast<unsigned>(key);
     return take_once(key, value, text);
@@ -222,7 +232,11 @@ class Parser {
       case Key::kEndsBy:
         config_.ends_by_reboot = value == "reboot";
         return value == "reboot" || value == "poweroff";
+      case Key::kRoot:
+        config_.private_root = value == "private";
+        return value == "private" || value == "host";
       case Key::kLock:
+      case Key::kShow:
       case Key::kArg:
       case Key::kEnv:
         break;

@@ -19,6 +19,7 @@ inline constexpr std::size_t kMaxArguments = 1024;
 inline constexpr std::size_t kMaxEnvironment = 256;
 inline constexpr std::size_t kMaxGroups = 32;
 inline constexpr std::size_t kMaxLocks = 64;
+inline constexpr std::size_t kMaxShown = 16;
 
 // What the engine tells the shim in <vm_dir>/shim.conf: `key=value` strings, each ended by one NUL
 // byte. Every view points into the buffer that was parsed and is followed by a NUL there, so
@@ -44,6 +45,10 @@ struct Config {
   // no disks itself.
   std::array<std::string_view, kMaxLocks> locks{};
   std::size_t lock_count = 0;
+  // The VMM gets a root directory of its own (private_root.h), with these absolute paths in it.
+  bool private_root = false;
+  std::array<std::string_view, kMaxShown> shown{};
+  std::size_t shown_count = 0;
   // Firecracker's process ends at a guest reboot and stays at a guest power-off; all others do it
   // the other way round.
   bool ends_by_reboot = false;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "shim/files.h"
+#include "shim/private_root.h"
 #include "shim/rights.h"
 
 namespace cocoon::shim {
@@ -34,6 +35,7 @@ class Child {
     check("chdir to VM directory", ::fchdir(plan_.vm_dir));
     enter_cgroup();
     enter_netns();
+    enter_root();
     place_descriptors();
     limit();
     drop_rights();
@@ -43,7 +45,10 @@ class Child {
 
  private:
   [[noreturn]] void fail(std::string_view step, int error_number) {
-    const Outcome outcome = failure_errno(step, error_number);
+    fail(failure_errno(step, error_number));
+  }
+
+  [[noreturn]] void fail(const Outcome& outcome) {
     static_cast<void>(write_all(errors_, outcome.why.view()));
     ::_exit(127);
   }
@@ -92,6 +97,12 @@ class Child {
     const UniqueFd target(::open(netns.data(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     check(step.view(), target.get());
     check(step.view(), ::setns(target.get(), CLONE_NEWNET));
+  }
+
+  // After everything that is found by a path of the host.
+  void enter_root() {
+    if (!plan_.config.private_root) return;
+    if (const Outcome outcome = enter_private_root(plan_.config); !outcome.ok) fail(outcome);
   }
 
   // Moves a descriptor out of the way of the numbers to be filled.
@@ -167,7 +178,10 @@ class Child {
     ::execve(config.argv[0], config.argv.data(), config.environment.data());
     const int error = errno;
     Line step("exec ");
-    fail(step.add(config.argv[0]).view(), error);
+    step.add(config.argv[0]);
+    // Where a script, or a program with libraries in unusual places, does not find what it needs.
+    if (config.private_root) step.add(" in a root of its own");
+    fail(step.view(), error);
   }
 
   const VmmPlan& plan_;

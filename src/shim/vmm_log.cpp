@@ -11,8 +11,6 @@
 namespace cocoon::shim {
 namespace {
 
-constexpr const char* kName = "vmm.log";
-
 std::uint64_t size_of(int fd) {
   struct stat facts {};
   if (::fstat(fd, &facts) != 0 || facts.st_size < 0) return 0;

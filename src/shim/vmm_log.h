@@ -15,6 +15,8 @@ namespace cocoon::shim {
 // last line. The directory is root's alone, so the name cannot be replaced.
 class VmmLog {
  public:
+  static constexpr const char* kName = "vmm.log";
+
   // For a launch: opens the log of an earlier run for appending, or a fresh file owned by the VMM.
   // A file that is not the VMM's own single-linked regular file is put aside by unlinking it.
   Outcome open_for_launch(int directory, uid_t uid, gid_t gid, std::uint64_t limit);

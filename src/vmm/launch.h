@@ -44,6 +44,10 @@ struct Launch {
   std::vector<std::string> lock_files;
   // A guest reboot ends the process, and a guest power-off does not; else the other way round.
   bool ends_by_reboot = false;
+  // The VMM has a root directory of its own: in it are the VM directory, the program, and these
+  // absolute paths of the host, as far as they are there. Nothing else has a name.
+  bool private_root = false;
+  std::vector<std::string> shown;
   // What is said to the VMM once it listens, in this order; the last one starts the guest. Empty
   // for a VMM that is told everything by its arguments.
   std::vector<ApiCall> calls;

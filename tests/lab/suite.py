@@ -21,7 +21,7 @@ RESULTS = Path("/results")
 # What every backend has to pass, and what some run here: QEMU runs the rest on the host.
 ALL = ("smoke", "lifecycle", "data_disks", "disk", "console", "crash")
 MORE = {"cloud-hypervisor": ("agent", "network", "snapshot", "cloud_hypervisor", "cloud_image"),
-        "firecracker": ("agent", "network", "snapshot")}
+        "firecracker": ("agent", "network", "snapshot", "firecracker")}
 SKIPPED = 77
 
 

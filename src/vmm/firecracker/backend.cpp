@@ -79,8 +79,9 @@ Result<model::DevicePlan> FirecrackerBackend::replan_size(const model::Vm& vm) c
 Result<Launch> FirecrackerBackend::plan_launch(const model::Vm& vm, Accel /*accel*/) const {
   COCOON_TRY(capabilities());
   Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
-  Launch launch = COCOON_TRY(render_launch(vm, plan, look_at_host()), "plan the launch");
-  launch.program = COCOON_TRY(find(binary_));
+  std::string program = COCOON_TRY(find(binary_));
+  Launch launch = COCOON_TRY(render_launch(vm, plan, look_at_host(program)), "plan the launch");
+  launch.program = std::move(program);
   return launch;
 }
 
@@ -137,9 +138,11 @@ Result<SavedFiles> FirecrackerBackend::saved_files(const model::Vm& /*vm*/) cons
 Result<LoadPlan> FirecrackerBackend::plan_load(const model::Vm& vm, const SavedVm& saved,
                                                Accel /*accel*/, RestoreMode mode) const {
   COCOON_TRY(capabilities());
-  LoadPlan load = COCOON_TRY(render_load(vm, *saved.vm, mode, look_at_host()), "read the snapshot");
+  std::string program = COCOON_TRY(find(binary_));
+  HostFacts host = look_at_host(program);
+  LoadPlan load = COCOON_TRY(render_load(vm, *saved.vm, mode, host), "read the snapshot");
   COCOON_TRY(check_members(saved), "read the snapshot");
-  load.launch.program = COCOON_TRY(find(binary_));
+  load.launch.program = std::move(program);
   return load;
 }
 

@@ -85,6 +85,17 @@ void add_fixed_devices(Launch& launch) {
   put(launch, "/vsock", {{"guest_cid", kGuestCid}, {"uds_path", kVsockSocket}});
 }
 
+// Its state names files in a form that only Firecracker can read, and a snapshot may come from
+// elsewhere, or be of a VM that did (design decision 8). So no launch lets it see more than it
+// needs.
+void hide_host(Launch& launch, const HostFacts& host) {
+  launch.private_root = true;
+  launch.shown = {"/dev/kvm", "/dev/net/tun", "/dev/urandom"};
+  if (!host.needs_loader) return;
+  for (const char* path : {"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache"})
+    launch.shown.emplace_back(path);
+}
+
 }  // namespace
 
 Result<std::string> render_boot_args(const model::Vm& vm) {
@@ -113,6 +124,7 @@ Result<Launch> render_launch(const model::Vm& vm, const Plan& plan, const HostFa
   launch.sockets = {kApiSocket, kVsockSocket};
   launch.api_socket = kApiSocket;
   launch.ends_by_reboot = true;
+  hide_host(launch, host);
   // Small pages: a memory image of huge ones could not be loaded again.
   put(launch, "/machine-config",
       {{"vcpu_count", plan.vcpus}, {"mem_size_mib", plan.memory / kMiB}, {"huge_pages", "None"}});

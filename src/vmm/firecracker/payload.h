@@ -20,7 +20,8 @@ inline constexpr int kGuestCid = 3;
 
 // What of the host decides how a VM is launched, and no guest sees.
 struct HostFacts {
-  bool async_io = false;  // io_uring works for a program without privileges
+  bool async_io = false;      // io_uring works for a program without privileges
+  bool needs_loader = false;  // Firecracker is linked dynamically
 };
 
 // The whole launch; `program` is left empty. kCorrupt: record and plan do not belong together.

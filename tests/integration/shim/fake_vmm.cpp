@@ -11,13 +11,18 @@
 //   close         closes the console             blocking      clears O_NONBLOCK on descriptor 3
 //                                                              for ever, in a loop
 //   steal-master  replaces descriptor 3 by a pipe   tick       waits for ever, waking up often
+//   open:PATH     says whether that can be read     listen:PATH  listens on a Unix socket
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -78,6 +83,24 @@ void read_input(bool echo) {
   }
 }
 
+void try_to_open(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK);
+  std::string text = "open ";
+  text += path;
+  text += ": ";
+  put(STDOUT_FILENO, text += fd >= 0 ? "ok\r\n" : strerrordesc_np(errno) + std::string("\r\n"));
+  if (fd >= 0) ::close(fd);
+}
+
+void listen_on(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  const bool bound = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  put(STDOUT_FILENO, bound && ::listen(fd, 1) == 0 ? "listening\r\n" : "no socket\r\n");
+}
+
 void steal_master() {
   int ends[2];
   if (::pipe(ends) == 0) ::dup2(ends[0], 3);
@@ -104,6 +127,8 @@ void act(std::string_view verb, const std::string& value) {
     ::close(STDOUT_FILENO);
   }
   if (verb == "blocking") clear_nonblock();
+  if (verb == "open") try_to_open(value);
+  if (verb == "listen") listen_on(value);
   if (verb == "steal-master") steal_master();
 }
 

@@ -145,6 +145,7 @@ void ShimTest::configure(const std::vector<std::string>& steps, const Values& ch
   for (const auto& [key, value] : changes) values[key] = value;
   std::string text;
   for (const auto& [key, value] : values) text += key + "=" + value + '\0';
+  for (const std::string& path : shown_) text += "show=" + path + '\0';
   for (const std::string& step : steps) text += "arg=" + step + '\0';
   text += std::string("env=FAKE=yes") + '\0';
   const fs::path path = vm_dir_ / "shim.conf";

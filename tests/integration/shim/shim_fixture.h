@@ -110,6 +110,7 @@ class ShimTest : public testing::Test {
   std::filesystem::path program_;  // where the VMM's uid can run it
   const char* shim_program_ = COCOON_SHIM_PROGRAM;
   uid_t uid_ = 0;
+  std::vector<std::string> shown_;  // the entries `show`
 
  private:
   pid_t vmm_ = -1;

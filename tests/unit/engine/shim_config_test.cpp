@@ -17,6 +17,8 @@ TEST(ShimConfig, IsKeyValueStringsEndedByNul) {
   config.launch.program = "/usr/bin/qemu";
   config.launch.args = {"-name", "a b\nc"};
   config.launch.lock_files = {"cow.raw", "data-db.raw"};
+  config.launch.private_root = true;
+  config.launch.shown = {"/dev/kvm", "/lib"};
   auto rendered = render_shim_config(config);
   ASSERT_TRUE(rendered);
   std::string text = *rendered;
@@ -24,7 +26,7 @@ TEST(ShimConfig, IsKeyValueStringsEndedByNul) {
   EXPECT_EQ(text,
             "version=1|id=ID|vm_dir=/run/vm|log_dir=|exit_file=|boot_id=|uid=1000|gid=1000|"
             "groups=36,104|nonce=|netns=new|cgroup=|shim_cgroup=|"
-            "ends_by=poweroff|lock=cow.raw|lock=data-db.raw|"
+            "ends_by=poweroff|lock=cow.raw|lock=data-db.raw|root=private|show=/dev/kvm|show=/lib|"
             "program=/usr/bin/qemu|arg=-name|arg=a b\nc|");
 }
 

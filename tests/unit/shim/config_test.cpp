@@ -97,6 +97,27 @@ TEST_F(ConfigTest, LocksAndEnding) {
   EXPECT_FALSE(parse(join(many)).ok);
 }
 
+TEST_F(ConfigTest, RootAndWhatItShows) {
+  ASSERT_TRUE(parse(join(kGood)).ok);
+  EXPECT_FALSE(config_.private_root);
+  EXPECT_EQ(config_.shown_count, 0U);
+  std::vector<std::string> entries = kGood;
+  entries.insert(entries.end(), {"root=private", "show=/dev/kvm", "show=/lib"});
+  ASSERT_TRUE(parse(join(entries)).ok);
+  EXPECT_TRUE(config_.private_root);
+  ASSERT_EQ(config_.shown_count, 2U);
+  EXPECT_STREQ(config_.shown[0].data(), "/dev/kvm");
+  EXPECT_EQ(config_.shown[1], "/lib");
+  EXPECT_TRUE(parse_with("root=host").ok);
+  EXPECT_FALSE(config_.private_root);
+  for (const char* bad : {"root=", "root=none", "show=", "show=/", "show=dev/kvm", "show=/a\nb"}) {
+    EXPECT_FALSE(parse_with(bad).ok) << bad;
+  }
+  std::vector<std::string> many = kGood;
+  for (std::size_t i = 0; i <= kMaxShown; ++i) many.push_back("show=/d" + std::to_string(i));
+  EXPECT_FALSE(parse(join(many)).ok);
+}
+
 TEST_F(ConfigTest, BuildsArgumentsAndEnvironmentForExec) {
   ASSERT_TRUE(parse(join(kGood)).ok);
   EXPECT_STREQ(config_.argv[0], "/bin/vmm");

@@ -60,6 +60,8 @@ TEST(FcSnapshot, LaunchesAsAStartDoes) {
   EXPECT_EQ(plan->launch.lock_files, start->lock_files);
   EXPECT_EQ(plan->launch.sockets, start->sockets);
   EXPECT_TRUE(plan->launch.ends_by_reboot);
+  EXPECT_TRUE(plan->launch.private_root);
+  EXPECT_EQ(plan->launch.shown, start->shown);
 }
 
 TEST(FcSnapshot, SaysOnlyTheTapsThatChanged) {

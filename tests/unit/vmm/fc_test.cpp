@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <elf.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
 #include <functional>
 
 #include <gtest/gtest.h>
@@ -194,10 +199,23 @@ TEST(FirecrackerLaunch, SaysEverythingInItsOrder) {
   EXPECT_TRUE(launch.ends_by_reboot);
 }
 
+TEST(FirecrackerLaunch, SeesNothingButItsDirectoryAndDevices) {
+  Launch launch = launch_of(test::sample_vm());
+  EXPECT_TRUE(launch.private_root);
+  const std::vector<std::string> devices{"/dev/kvm", "/dev/net/tun", "/dev/urandom"};
+  EXPECT_EQ(launch.shown, devices);
+  launch = launch_of(test::sample_vm(), {.needs_loader = true});
+  ASSERT_GT(launch.shown.size(), devices.size());
+  EXPECT_TRUE(std::equal(devices.begin(), devices.end(), launch.shown.begin()));
+  for (std::size_t i = devices.size(); i < launch.shown.size(); ++i) {
+    EXPECT_NE(launch.shown[i].find("/l"), std::string::npos) << "libraries: " << launch.shown[i];
+  }
+}
+
 TEST(FirecrackerLaunch, WritableDisksAreLockedAndFlushed) {
   model::Vm vm = test::sample_vm();
   vm.disks.push_back(test::data("db"));
-  Launch launch = launch_of(vm, {true});
+  Launch launch = launch_of(vm, {.async_io = true});
   EXPECT_EQ(launch.lock_files, (std::vector<std::string>{"cow.raw", vm.disks.back().path}));
   json layer = body_of(launch, "/drives/drive_0");
   EXPECT_EQ(layer["is_read_only"], true);
@@ -275,6 +293,39 @@ TEST(FirecrackerHost, UnprivilegedIoUring) {
   EXPECT_FALSE(allows_io_uring("4.19.0", ""));
   EXPECT_FALSE(allows_io_uring("", ""));
   EXPECT_FALSE(allows_io_uring("six.one", ""));
+}
+
+// A program of 64-bit ELF with these program headers.
+std::string elf_head(const std::vector<Elf64_Word>& parts) {
+  Elf64_Ehdr file{};
+  std::memcpy(file.e_ident, ELFMAG, SELFMAG);
+  file.e_ident[EI_CLASS] = ELFCLASS64;
+  file.e_phoff = sizeof file;
+  file.e_phentsize = sizeof(Elf64_Phdr);
+  file.e_phnum = static_cast<Elf64_Half>(parts.size());
+  std::string head(sizeof file + parts.size() * sizeof(Elf64_Phdr), '\0');
+  std::memcpy(head.data(), &file, sizeof file);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    std::memcpy(head.data() + sizeof file + i * sizeof(Elf64_Phdr), &parts[i], sizeof parts[i]);
+  }
+  return head;
+}
+
+TEST(FirecrackerHost, ProgramsAndTheirLoader) {
+  EXPECT_FALSE(needs_loader(elf_head({PT_LOAD, PT_DYNAMIC, PT_TLS})));
+  std::string head = elf_head({PT_LOAD, PT_INTERP});
+  EXPECT_TRUE(needs_loader(head));
+  for (std::size_t size = 0; size < head.size(); ++size) {
+    EXPECT_FALSE(needs_loader(std::string_view(head).substr(0, size))) << size;
+  }
+  Elf64_Off far = ~Elf64_Off{0};
+  std::memcpy(head.data() + offsetof(Elf64_Ehdr, e_phoff), &far, sizeof far);
+  EXPECT_FALSE(needs_loader(head));
+  EXPECT_FALSE(needs_loader("#!/bin/sh\nexec firecracker \"$@\"\n"));
+  std::string narrow = elf_head({PT_INTERP});
+  narrow[EI_CLASS] = ELFCLASS32;
+  EXPECT_FALSE(needs_loader(narrow));
+  EXPECT_FALSE(look_at_host("/nonexistent/firecracker").needs_loader);
 }
 
 TEST(FirecrackerStatus, ReadsWhatItSays) {
