@@ -50,8 +50,10 @@ Result<sys::UniqueFd> open_link(const Ports& ports, const model::Snapshot& snaps
               member, info.st_size, size);
 }
 
-// As memory_files() has it: below the VM's directory, or on a tmpfs.
-Result<std::int64_t> memory_bytes(const Ports& ports, const model::Vm& vm) {
+// What a VMM writes is all of the guest's memory; a file of it is as memory_files() has it: below
+// the VM's directory, or on a tmpfs.
+Result<std::int64_t> memory_bytes(const Ports& ports, const model::Vm& vm, bool written_by_vmm) {
+  if (written_by_vmm) return vm.config.memory;
   fs::path file = COCOON_TRY(memory_files(ports, vm))[0];
   struct stat info {};
   if (lstat(file.c_str(), &info) != 0) return fail_errno("look at the guest's memory");
@@ -100,7 +102,7 @@ Result<void> MemoryChain::copy_to(int to) const {
 }
 
 Result<model::Snapshot> choose_parent(Ports& ports, const model::Vm& vm,
-                                      const std::string& reference, const std::string& member) {
+                                      const std::string& reference, const vmm::SavedFiles& files) {
   model::Snapshot parent = reference.empty() ? COCOON_TRY(newest_of(ports, vm))
                                              : COCOON_TRY(inspect_snapshot(ports, reference));
   if (parent.hibernated) {
@@ -111,8 +113,13 @@ Result<model::Snapshot> choose_parent(Ports& ports, const model::Vm& vm,
     return fail(ErrorKind::kInvalid, "snapshot {} is of {}, the VM runs on {}", parent.id,
                 parent.vm.hypervisor, vm.hypervisor);
   }
-  MemoryChain chain = COCOON_TRY(MemoryChain::open(ports, parent, member));
-  std::int64_t bytes = COCOON_TRY(memory_bytes(ports, vm));
+  if (model::find_member(parent, files.memory) == nullptr) {
+    return fail(ErrorKind::kInvalid,
+                "snapshot {} was taken of a VM with another memory backing: it has no member {}",
+                parent.id, files.memory);
+  }
+  MemoryChain chain = COCOON_TRY(MemoryChain::open(ports, parent, files.memory));
+  std::int64_t bytes = COCOON_TRY(memory_bytes(ports, vm, files.memory_by_vmm));
   if (chain.bytes() != bytes) {
     return fail(ErrorKind::kInvalid, "the memory in snapshot {} has {} bytes, the VM's {}",
                 parent.id, chain.bytes(), bytes);

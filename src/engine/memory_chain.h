@@ -13,6 +13,7 @@
 #include "engine/ports.h"
 #include "model/snapshot.h"
 #include "sys/fd.h"
+#include "vmm/saved.h"
 
 namespace cocoon::engine {
 
@@ -41,10 +42,11 @@ class MemoryChain {
 };
 
 // The snapshot that an incremental save of the VM builds on: the one that `reference` names, else
-// the newest that was taken of the VM. kNotFound; kInvalid: of another kind of guest, or the end of
-// a chain that is long enough, or one that goes with a hibernated VM.
+// the newest that was taken of the VM. `files`: what the save will make. kNotFound; kInvalid: of
+// another kind of guest, or the end of a chain that is long enough, or one that goes with a
+// hibernated VM.
 Result<model::Snapshot> choose_parent(Ports& ports, const model::Vm& vm,
-                                      const std::string& reference, const std::string& member);
+                                      const std::string& reference, const vmm::SavedFiles& files);
 
 // Replaces the whole memory in the directory of a snapshot under construction by what it has and
 // its parent has not.

@@ -261,7 +261,7 @@ Result<Save> begin(Ports& ports, const vmm::Backend& backend, model::Vm vm,
                   "{} saves all of a guest's memory (capability incremental)", backend.name());
     }
     snapshot.parent =
-        COCOON_TRY(choose_parent(ports, vm, *request.parent, files.memory), "--incremental").id;
+        COCOON_TRY(choose_parent(ports, vm, *request.parent, files), "--incremental").id;
   }
   return Save{ports, backend, std::move(vm), std::move(snapshot), std::move(files), {}, {}};
 }

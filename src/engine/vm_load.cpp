@@ -45,6 +45,32 @@ Result<void> place_memory(Ports& ports, const model::Snapshot& snapshot, const v
   return {};
 }
 
+// What the VMM would read of the snapshot itself, were it all there.
+Result<void> put_memory_together(Ports& ports, const model::Snapshot& snapshot,
+                                 const std::string& member, const model::Vm& vm) {
+  MemoryChain chain = COCOON_TRY(MemoryChain::open(ports, snapshot, member));
+  fs::path file = vm_dir(ports, vm) / member;
+  sys::UniqueFd to =
+      COCOON_TRY(sys::open_file(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+  sys::side_effect("create memory");
+  COCOON_TRY(chain.copy_to(to.get()), "put the memory together");
+  COCOON_TRY(sys::set_owner(file, 0, vm.uid, 0440));
+  sys::side_effect("put memory together");
+  return {};
+}
+
+Result<void> place_links(Ports& ports, const model::Snapshot& snapshot, const PlannedLoad& planned,
+                         const model::Vm& vm) {
+  for (const std::string& name : planned.plan.links) {
+    if (name == planned.memory && !snapshot.parent.empty()) {
+      COCOON_TRY(put_memory_together(ports, snapshot, name, vm));
+      continue;
+    }
+    COCOON_TRY(sys::hard_link(snapshot_dir(ports, snapshot.id) / name, vm_dir(ports, vm) / name));
+  }
+  return {};
+}
+
 Result<void> check_trust(const model::Snapshot& snapshot) {
   if (!snapshot.untrusted) return {};
   return fail(ErrorKind::kUnsupported,
@@ -97,11 +123,11 @@ Result<PlannedLoad> plan_load(Ports& ports, const vmm::Backend& backend,
   if (model::find_member(snapshot, saved.files.memory) == nullptr) {
     return fail(ErrorKind::kCorrupt, "{} is not among the members", saved.files.memory);
   }
-  out.plan = COCOON_TRY(backend.plan_load(vm, saved, out.choice.accel, mode));
-  if (!snapshot.parent.empty() && out.plan.memory_copy.empty()) {
-    return fail(ErrorKind::kUnsupported, "{} loads whole memories only (capability incremental)",
-                backend.name());
+  out.memory = saved.files.memory;
+  if (!snapshot.parent.empty()) {
+    saved.memory_bytes = COCOON_TRY(MemoryChain::open(ports, snapshot, out.memory)).bytes();
   }
+  out.plan = COCOON_TRY(backend.plan_load(vm, saved, out.choice.accel, mode));
   return out;
 }
 
@@ -141,9 +167,7 @@ Result<void> load_vm(Ports& ports, const vmm::Backend& backend, const model::Sna
   // For a guest that reboots in place.
   if (vm.boot.boot_kit) COCOON_TRY(make_initrd(ports, vm, able.ends_by_reboot));
   COCOON_TRY(place_memory(ports, snapshot, plan, vm));  // first: it clears an earlier load's files
-  for (const std::string& name : plan.links) {
-    COCOON_TRY(sys::hard_link(snapshot_dir(ports, snapshot.id) / name, dir / name));
-  }
+  COCOON_TRY(place_links(ports, snapshot, planned, vm));
   for (const vmm::LoadText& text : plan.texts) COCOON_TRY(place_text(dir, vm, text));
   COCOON_TRY(start_user_network(ports, vm));
   COCOON_TRY(launch_vm(ports, planned.choice, vm, plan.launch,

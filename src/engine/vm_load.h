@@ -22,6 +22,7 @@ Result<model::Snapshot> ready_snapshot(Ports& ports, const std::string& id);
 struct PlannedLoad {
   vmm::AccelChoice choice;
   vmm::LoadPlan plan;
+  std::string memory;  // the snapshot's memory member
 };
 Result<PlannedLoad> plan_load(Ports& ports, const vmm::Backend& backend,
                               const model::Snapshot& snapshot, const model::Vm& vm,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -45,6 +46,8 @@ struct SavedVm {
   const model::Vm* vm = nullptr;  // the record as it was saved (borrowed)
   std::filesystem::path dir;      // the snapshot's directory
   SavedFiles files;
+  // Where it holds only the memory that has changed since another snapshot: the bytes of the whole.
+  std::optional<std::int64_t> memory_bytes = std::nullopt;
 };
 
 // A small file that the VMM reads at load, made anew each time.
@@ -57,6 +60,7 @@ struct LoadPlan {
   Launch launch;
   RestoreMode mode = RestoreMode::kCopy;  // the chosen one
   // Members to be hard-linked into the VM directory under their own names; the VMM only reads them.
+  // Memory that is spread over several snapshots is put together there instead.
   std::vector<std::string> links;
   // Those of `links` and `texts` that the VMM reads again later (at a guest's reboot); the others
   // go once the load is done.

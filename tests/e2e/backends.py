@@ -20,8 +20,8 @@ CAPABILITIES = {
              "compressed_kernel", "hotplug", "software_emulation", "snapshots", "incremental"},
     "cloud-hypervisor": {"uefi", "qcow2", "disk_serials", "per_disk_direct_io", "reboot_in_place",
                          "compressed_kernel", "hotplug", "windows", "snapshots", "mmap_restore",
-                         "ondemand_restore"},
-    "firecracker": {"snapshots", "mmap_restore"},
+                         "ondemand_restore", "incremental"},
+    "firecracker": {"snapshots", "mmap_restore", "incremental"},
 }
 # Those of them that the program reports under the same name.
 REPORTED = ("uefi", "qcow2", "disk_serials", "per_disk_direct_io", "hotplug", "reboot_in_place",

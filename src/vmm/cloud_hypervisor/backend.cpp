@@ -61,6 +61,7 @@ Result<Capabilities> CloudHypervisorBackend::capabilities() const {
   out.snapshots = out.version >= kDrainsDisks;
   out.mmap_restore = out.version >= kMapsMemory;
   out.ondemand_restore = out.version >= kMapsMemory;
+  out.incremental = out.snapshots;
   out.graceful_stop = GracefulStop::kPowerButton;
   out.max_disks = kFreeSlotsDirect;
   out.max_cpus = kMaxCpus;

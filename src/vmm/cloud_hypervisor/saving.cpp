@@ -58,9 +58,10 @@ Result<void> check_memory_member(const SavedVm& saved, const Plan& plan) {
   std::string name = saved_files(*saved.vm).memory;
   struct stat info {};
   if (lstat((saved.dir / name).c_str(), &info) != 0) return fail_errno(name);
-  if (S_ISREG(info.st_mode) && info.st_size == plan.memory) return {};
-  return fail(ErrorKind::kCorrupt, "{}: {} bytes, not the {} of the guest's memory", name,
-              info.st_size, plan.memory);
+  std::int64_t bytes = saved.memory_bytes.value_or(info.st_size);
+  if (S_ISREG(info.st_mode) && bytes == plan.memory) return {};
+  return fail(ErrorKind::kCorrupt, "{}: {} bytes, not the {} of the guest's memory", name, bytes,
+              plan.memory);
 }
 
 }  // namespace

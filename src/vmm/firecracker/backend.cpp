@@ -35,7 +35,7 @@ Result<void> check_members(const SavedVm& saved) {
     return fail(ErrorKind::kCorrupt, "{}: {} bytes", kStateFile, state);
   }
   Plan plan = COCOON_TRY(parse_plan(saved.vm->device_plan));
-  auto memory = COCOON_TRY(member_size(saved, kMemFile));
+  auto memory = saved.memory_bytes ? *saved.memory_bytes : COCOON_TRY(member_size(saved, kMemFile));
   if (memory == plan.memory) return {};
   return fail(ErrorKind::kCorrupt, "{}: {} bytes, not the {} of the guest's memory", kMemFile,
               memory, plan.memory);

@@ -20,6 +20,7 @@ Result<Capabilities> capabilities_of(const Version& version) {
   out.ends_by_reboot = true;
   out.snapshots = true;
   out.mmap_restore = true;
+  out.incremental = true;
   out.graceful_stop = GracefulStop::kCtrlAltDel;
   out.max_disks = static_cast<int>(kMaxDisks);
   out.max_cpus = kMaxCpus;

@@ -128,7 +128,7 @@ class ChSnapshotDir : public testing::Test {
     std::ofstream(place(name)) << text;
   }
   Result<LoadPlan> plan(RestoreMode mode = RestoreMode::kAuto, Accel accel = Accel::kKvm) {
-    SavedVm snapshot{&saved_.vm, dir_->path(), saved_files(saved_.vm)};
+    SavedVm snapshot{&saved_.vm, dir_->path(), saved_files(saved_.vm), memory_bytes_};
     return CloudHypervisorBackend(config_).plan_load(test::clone_of(saved_.vm), snapshot, accel,
                                                      mode);
   }
@@ -142,6 +142,7 @@ class ChSnapshotDir : public testing::Test {
   test::Saved saved_ = test::small();
   std::optional<sys::TempDir> dir_;
   model::Config config_;
+  std::optional<std::int64_t> memory_bytes_;
 };
 
 TEST_F(ChSnapshotDir, IsLoaded) {
@@ -155,6 +156,17 @@ TEST_F(ChSnapshotDir, IsLoaded) {
 TEST_F(ChSnapshotDir, MemoryOfAnotherSizeIsRefused) {
   ASSERT_EQ(truncate(place("memory-ranges").c_str(), 4096), 0);
   expect_corrupt("memory-ranges: 4096 bytes, not the 268435456");
+}
+
+TEST_F(ChSnapshotDir, MemoryOfSeveralSnapshotsIsTheWhole) {
+  ASSERT_EQ(truncate(place("memory-ranges").c_str(), (256 << 20) + 8192), 0);
+  expect_corrupt("memory-ranges: 268443648 bytes, not the 268435456");
+  memory_bytes_ = 256 << 20;
+  auto got = plan();
+  ASSERT_TRUE(got) << got.error().to_string();
+  EXPECT_EQ(got->links, std::vector<std::string>{"memory-ranges"});
+  memory_bytes_ = 255 << 20;
+  expect_corrupt("memory-ranges: 267386880 bytes, not the 268435456");
 }
 
 TEST_F(ChSnapshotDir, MembersThatAreNoFilesAreRefused) {

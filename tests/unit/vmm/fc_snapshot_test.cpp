@@ -164,7 +164,8 @@ class FcSnapshotDir : public testing::Test {
   std::filesystem::path place(const std::string& name) const { return dir_->path() / name; }
   Result<LoadPlan> plan() {
     FirecrackerBackend own(place("firecracker"), place("run"));
-    return own.plan_load(saved_vm(), {&vm_, dir_->path(), {}}, Accel::kKvm, RestoreMode::kAuto);
+    return own.plan_load(saved_vm(), {&vm_, dir_->path(), {}, memory_bytes_}, Accel::kKvm,
+                         RestoreMode::kAuto);
   }
   void expect_corrupt(const std::string& says) {
     auto got = plan();
@@ -174,6 +175,7 @@ class FcSnapshotDir : public testing::Test {
   }
   model::Vm vm_ = saved_vm();
   std::optional<sys::TempDir> dir_;
+  std::optional<std::int64_t> memory_bytes_;
 };
 
 TEST_F(FcSnapshotDir, IsLoaded) {
@@ -185,6 +187,17 @@ TEST_F(FcSnapshotDir, IsLoaded) {
 TEST_F(FcSnapshotDir, MemoryOfAnotherSizeIsRefused) {
   ASSERT_EQ(truncate(place("mem").c_str(), 4096), 0);
   expect_corrupt("mem: 4096 bytes, not the 536870912");
+}
+
+TEST_F(FcSnapshotDir, MemoryOfSeveralSnapshotsIsTheWhole) {
+  ASSERT_EQ(truncate(place("mem").c_str(), (512 << 20) + 16384), 0);
+  expect_corrupt("mem: 536887296 bytes, not the 536870912");
+  memory_bytes_ = 512 << 20;
+  auto got = plan();
+  ASSERT_TRUE(got) << got.error().to_string();
+  EXPECT_EQ(got->links, (std::vector<std::string>{"vmstate", "mem"}));
+  memory_bytes_ = 511 << 20;
+  expect_corrupt("mem: 535822336 bytes, not the 536870912");
 }
 
 TEST_F(FcSnapshotDir, StateThatIsNoneIsRefused) {
