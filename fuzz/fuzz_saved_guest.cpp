@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a Cloud Hypervisor saved, out of a snapshot from a stranger: 'c' and a config.json, or 's'
-// and a state.json.
+// and a state.json; or 'o' and both as the original engine has them, with a NUL in between.
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
+#include "vmm/cloud_hypervisor/original.h"
 #include "vmm/cloud_hypervisor/saved_config.h"
 #include "vmm/cloud_hypervisor/saved_state.h"
 
@@ -47,6 +50,27 @@ void check_config(const nlohmann::ordered_json& config) {
   }
 }
 
+// What is taken over from the original is what a save of ours would have left.
+void take_original(model::Vm vm, std::string_view text) {
+  vm.nics.clear();
+  vm.config.cpu = 0;
+  vm.config.memory = 0;
+  vmm::OriginalPaths paths;
+  paths.disks = {"/o/layer.erofs", "/o/cow.raw"};
+  paths.kernel = "/o/vmlinuz";
+  paths.initrd = "/o/initrd.img";
+  std::size_t middle = std::min(text.find('\0'), text.size());
+  SavedTexts texts{std::string(text.substr(0, middle)),
+                   std::string(text.substr(std::min(middle + 1, text.size())))};
+  auto guest = from_original(vm, paths, texts);
+  if (!guest) return;
+  check_config(nlohmann::ordered_json::parse(guest->texts.config));
+  auto plan = parse_plan(guest->vm.device_plan);
+  if (!plan) abort();
+  auto config = parse_saved_config(guest->texts.config, guest->vm, *plan);
+  if (!config || !parse_saved_state(guest->texts.state, guest->vm, *plan, *config)) abort();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -60,6 +84,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     auto made = render_load_config(vm, plan, {}, *saved, MemoryHome::kPrivateFile, "memory-ranges");
     if (!made) abort();
     check_config(*made);
+  } else if (data[0] == 'o') {
+    take_original(vm, text);
   } else {
     SavedConfig config;
     config.nics = {{"net0"}};

@@ -7,8 +7,11 @@
 #include <filesystem>
 #include <string>
 
+#include "base/text.h"
+#include "model/guest_files.h"
 #include "model/snapshot.h"
 #include "snapshot/archive/documents.h"
+#include "snapshot/archive/original.h"
 #include "snapshot/archive/unpack.h"
 #include "sys/files.h"
 
@@ -23,11 +26,27 @@ std::string make_top() {
   return name;
 }
 
+// What the original engine says of a guest names no file but by the names that we give.
+void look_at_original(const snapshot::Envelope& envelope, const nlohmann::json& document) {
+  auto guest = snapshot::parse_original(envelope, document);
+  if (!guest) return;
+  for (const model::Disk& disk : guest->snapshot.vm.disks) {
+    if (!model::has_usual_name(disk)) std::abort();
+  }
+  for (const snapshot::OriginalBlob& layer : guest->layers) {
+    if (!is_sha256_hex(layer.digest)) std::abort();
+  }
+  // And is written and read without a change.
+  auto again = snapshot::parse_original(envelope, snapshot::original_sidecar(*guest));
+  if (!again || again->paths != guest->paths || again->layers != guest->layers) std::abort();
+}
+
 void look_at_documents(const snapshot::Unpacked& unpacked) {
   auto envelope = snapshot::parse_envelope(unpacked.envelope);
   if (!envelope) return;
   auto document = snapshot::parse_document(unpacked.sidecar, snapshot::kSidecarFile);
-  if (!document || !snapshot::is_own_sidecar(*document)) return;
+  if (!document) return;
+  if (!snapshot::is_own_sidecar(*document)) return look_at_original(*envelope, *document);
   auto sidecar = snapshot::parse_sidecar(*document);
   if (!sidecar || !model::validate(sidecar->snapshot)) return;
   // What is valid is written and read without a change.

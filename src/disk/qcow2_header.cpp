@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "disk/qcow2_header.h"
 
+#include <algorithm>
+
 #include "base/units.h"
 
 namespace cocoon::disk {
@@ -48,7 +50,8 @@ Failure refused(std::string_view what) {
 
 // What a header may say besides what every image says.
 struct Allowed {
-  std::string_view backing = {};  // the name of the backing file; empty: there must be none
+  std::string_view backing = {};    // the name of the backing file; empty: there must be none
+  std::string_view format = "raw";  // of that file
   bool dirty = false;
 };
 
@@ -72,7 +75,8 @@ Result<void> check_extensions(const Fields& head, std::size_t at, std::size_t en
     std::uint64_t type = head.u32(at);
     std::uint64_t length = head.u32(at + 4);
     if (type == kExtensionEnd) return {};
-    if (type == kBackingFormat && (allowed.backing.empty() || head.text(at + 8, length) != "raw")) {
+    if (type == kBackingFormat &&
+        (allowed.backing.empty() || head.text(at + 8, length) != allowed.format)) {
       return refused("with the format of a backing file");
     }
     if (type == kDataFileName) return refused("with the name of a data file");
@@ -139,7 +143,67 @@ Result<Qcow2Info> check(std::string_view head, const Allowed& allowed) {
   return info;
 }
 
+// Where the extension with the format of the backing file begins, and where all of them end. The
+// header is checked.
+struct ExtensionPlaces {
+  std::size_t format = 0;  // 0: there is none
+  std::size_t end = 0;
+};
+
+ExtensionPlaces find_extensions(const Fields& head) {
+  ExtensionPlaces places;
+  std::size_t at = head.u32(4) == 3 ? static_cast<std::size_t>(head.u32(100)) : kLengthOfV2;
+  while (at + 8 <= head.size() && head.u32(at) != kExtensionEnd) {
+    if (head.u32(at) == kBackingFormat) places.format = at;
+    at += 8 + (static_cast<std::size_t>(head.u32(at + 4)) + 7) / 8 * 8;
+  }
+  places.end = at + 8;
+  return places;
+}
+
+void put_u32(std::string& bytes, std::size_t at, std::size_t value) {
+  for (std::size_t i = 0; i < 4; ++i) {
+    bytes[at + i] = static_cast<char>(value >> (8 * (3 - i)) & 0xFF);
+  }
+}
+
 }  // namespace
+
+std::string backing_name(std::string_view head) {
+  if (!head.starts_with(kQcow2Magic)) return {};
+  Fields fields(head);
+  std::uint64_t at = fields.u64(8);
+  if (at == 0 || at >= head.size()) return {};
+  return std::string(fields.text(static_cast<std::size_t>(at), fields.u32(16)));
+}
+
+Result<std::string> with_backing(std::string_view head, const Backing& from, const Backing& to) {
+  COCOON_TRY(check(head, {.backing = from.name, .format = from.format, .dirty = true}));
+  Fields fields(head);
+  constexpr std::size_t kFormatBytes = 8;  // an extension's content is filled up to as many
+  ExtensionPlaces places = find_extensions(fields);
+  if (places.format == 0) return refused("without the format of its backing file");
+  auto at = static_cast<std::size_t>(fields.u64(8));
+  std::size_t end = at + std::max(from.name.size(), to.name.size());
+  std::size_t room = std::min(head.size(), std::size_t{1} << fields.u32(20));
+  std::string_view behind = fields.text(at + from.name.size(), end - at - from.name.size());
+  if (at < places.end || end > room || behind.find_first_not_of('\0') != behind.npos) {
+    return refused("without room for the name of another backing file");
+  }
+  if (from.format.size() > kFormatBytes || to.format.size() > kFormatBytes) {
+    return fail(ErrorKind::kInternal, "formats \"{}\" and \"{}\"", from.format, to.format);
+  }
+  std::string out(head);
+  put_u32(out, 16, to.name.size());
+  put_u32(out, places.format + 4, to.format.size());
+  std::string format = to.format;
+  format.resize(kFormatBytes, '\0');
+  out.replace(places.format + 8, kFormatBytes, format);
+  std::string name = to.name;
+  name.resize(end - at, '\0');
+  out.replace(at, name.size(), name);
+  return out;
+}
 
 Result<Qcow2Info> check_qcow2(std::string_view head) { return check(head, {}); }
 

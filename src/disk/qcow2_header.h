@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "base/error.h"
@@ -32,5 +33,19 @@ Result<Qcow2Info> check_qcow2(std::string_view head);
 // `backing`, by exactly that name, and nothing else is named. An overlay that was not closed is
 // taken: it was saved while its guest ran.
 Result<Qcow2Info> check_overlay(std::string_view head, std::string_view backing);
+
+// The file below an overlay, as the overlay names it.
+struct Backing {
+  std::string name;
+  std::string format;  // "raw", "qcow2"
+};
+
+// What a header that was not checked yet names as its backing file: anything. Empty: nothing.
+std::string backing_name(std::string_view head);
+
+// The head of an overlay on `from`, with `to` in its place; nothing else of it changes. Everything
+// that check_overlay refuses is refused, and a head without the format or the room. `head`: as
+// check_qcow2.
+Result<std::string> with_backing(std::string_view head, const Backing& from, const Backing& to);
 
 }  // namespace cocoon::disk

@@ -37,6 +37,13 @@ Failure no_snapshots(const Backend& backend) {
               backend.name());
 }
 
+Failure no_interchange(const Backend& backend) {
+  return fail(ErrorKind::kUnsupported,
+              "snapshots of {} are not exchanged with the original engine, only those of Cloud "
+              "Hypervisor",
+              backend.name());
+}
+
 }  // namespace
 
 Result<model::DevicePlan> Backend::replan_nics(const model::Vm&) const {
@@ -66,6 +73,16 @@ Result<void> Backend::unplug_disk(const model::Vm&, const std::string&, const Ru
 Result<void> Backend::grow_disk(const model::Vm&, const std::string&, std::int64_t,
                                 const RunningVmm&, Deadline) const {
   return no_hotplug(*this);
+}
+
+Result<OriginalGuest> Backend::take_original(const model::Vm&, const OriginalPaths&,
+                                             const std::filesystem::path&) const {
+  return no_interchange(*this);
+}
+
+Result<std::vector<LoadText>> Backend::render_original(const model::Vm&, const OriginalPaths&,
+                                                       const std::filesystem::path&) const {
+  return no_interchange(*this);
 }
 
 Result<void> Backend::pause(const RunningVmm&, Deadline) const { return no_snapshots(*this); }

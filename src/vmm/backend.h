@@ -154,6 +154,20 @@ class Backend {
   // kUnsupported: not with this version, or not in the mode that was asked for; kCorrupt.
   virtual Result<LoadPlan> plan_load(const model::Vm& vm, const SavedVm& saved, Accel accel,
                                      RestoreMode mode) const;
+  // Interchange with the original engine (spec 04 §11; Cloud Hypervisor's alone, kUnsupported for
+  // all others). Both read the VMM's files in `dir`, which may be hostile.
+
+  // A guest that the original saved, as one of ours. `vm` is what its documents say, with disks and
+  // boot files under our names; vCPUs and memory that they do not say are 0. NICs, device plan and
+  // state files come from what the VMM wrote. kCorrupt, naming the member: it contradicts `vm` or
+  // `paths`, or has what no guest of ours could have.
+  virtual Result<OriginalGuest> take_original(const model::Vm& vm, const OriginalPaths& paths,
+                                              const std::filesystem::path& dir) const;
+  // The state files of a snapshot of ours as the original would have them. kCorrupt.
+  virtual Result<std::vector<LoadText>> render_original(const model::Vm& vm,
+                                                        const OriginalPaths& paths,
+                                                        const std::filesystem::path& dir) const;
+
   // From "the process exists" to "the guest runs on". Errors as finish_start.
   virtual Result<void> finish_load(const LoadPlan& plan, const RunningVmm& vmm,
                                    Deadline deadline) const;

@@ -56,6 +56,21 @@ struct LoadText {
   std::string text;
 };
 
+// What the original engine calls the files of a guest that it saved: absolute paths in its own
+// store and directories (spec 04 §4.1).
+struct OriginalPaths {
+  std::vector<std::string> disks;        // of the record's disks, in their order
+  std::string kernel, initrd, firmware;  // empty where the record has none
+  std::string run_dir;                   // of the VM; only for what goes there
+  std::string vsock;                     // a socket; only for what goes there
+};
+
+// A guest that the original engine saved, as one of ours.
+struct OriginalGuest {
+  model::Vm vm;
+  std::vector<LoadText> files;  // SavedFiles::state as save() would have left them
+};
+
 struct LoadPlan {
   Launch launch;
   RestoreMode mode = RestoreMode::kCopy;  // the chosen one

@@ -47,7 +47,7 @@ Result<void> ArchiveWriter::add_text(const std::string& name, std::string_view t
   return sink_.write(padding(file.size));
 }
 
-Result<void> ArchiveWriter::add_file(const std::string& name, int fd) {
+Result<void> ArchiveWriter::add_file(const std::string& name, int fd, std::string_view head) {
   struct stat info {};
   if (fstat(fd, &info) != 0) return fail_errno(fmt::format("look at {}", name));
   Segments segments = COCOON_TRY(find_data(fd, info.st_size), "read {}", name);
@@ -59,11 +59,11 @@ Result<void> ArchiveWriter::add_file(const std::string& name, int fd) {
   }
   file.size = data_bytes(segments);
   COCOON_TRY(sink_.write(render_header(file)));
-  for (const Segment& segment : segments) COCOON_TRY(copy(fd, segment), "{}", name);
+  for (const Segment& segment : segments) COCOON_TRY(copy(fd, segment, head), "{}", name);
   return sink_.write(padding(file.size));
 }
 
-Result<void> ArchiveWriter::copy(int fd, Segment segment) {
+Result<void> ArchiveWriter::copy(int fd, Segment segment, std::string_view head) {
   buffer_.resize(kBuffer);
   while (segment.length > 0) {
     COCOON_TRY(sys::check_cancelled());
@@ -73,6 +73,11 @@ Result<void> ArchiveWriter::copy(int fd, Segment segment) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return fail_errno("read");
     if (got == 0) return fail(ErrorKind::kCorrupt, "it became shorter");
+    auto at = static_cast<std::size_t>(segment.offset);
+    if (at < head.size()) {
+      std::size_t count = std::min(head.size() - at, static_cast<std::size_t>(got));
+      buffer_.replace(0, count, head.substr(at, count));
+    }
     COCOON_TRY(sink_.write(std::string_view(buffer_).substr(0, static_cast<std::size_t>(got))));
     segment.offset += got;
     segment.length -= got;

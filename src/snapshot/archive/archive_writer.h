@@ -23,13 +23,14 @@ class ArchiveWriter {
 
   // `name` is plain (model: member names).
   Result<void> add_text(const std::string& name, std::string_view text, std::int64_t mtime);
-  // A regular file, open for reading, that does not change. kCorrupt when it did.
-  Result<void> add_file(const std::string& name, int fd);
+  // A regular file, open for reading, that does not change. kCorrupt when it did. `head` is written
+  // in the place of its first bytes, which are no hole.
+  Result<void> add_file(const std::string& name, int fd, std::string_view head = {});
   // The end of the archive; the sink is finished too.
   Result<void> finish();
 
  private:
-  Result<void> copy(int fd, Segment segment);
+  Result<void> copy(int fd, Segment segment, std::string_view head);
 
   ByteSink& sink_;
   std::string buffer_;

@@ -13,6 +13,8 @@ using nlohmann::json;
 using nlohmann::ordered_json;
 
 constexpr int kVersion = 1;
+constexpr const char* kFormKey = "form";
+constexpr const char* kOriginalForm = "original";
 
 // The keys of `config` in the original's order (spec 04 §1.3).
 constexpr std::array kConfigKeys{
@@ -63,16 +65,25 @@ std::string dump(const Json& document, int indent) {
   return document.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
-}  // namespace
-
-std::string render_envelope(const model::Snapshot& snapshot) {
-  json all = model::to_public_json(snapshot, -1);
+std::string envelope_of(const json& all) {
   ordered_json config = ordered_json::object();
   for (const char* key : kConfigKeys) {
     if (auto found = all.find(key); found != all.end()) config[key] = *found;
   }
   ordered_json document = {{"config", std::move(config)}, {"version", kVersion}};
   return dump(document, 2) + "\n";
+}
+
+}  // namespace
+
+std::string render_envelope(const model::Snapshot& snapshot) {
+  return envelope_of(model::to_public_json(snapshot, -1));
+}
+
+std::string render_envelope(const model::Snapshot& snapshot, const json& blob_ids) {
+  json all = model::to_public_json(snapshot, -1);
+  all["image_blob_ids"] = blob_ids;
+  return envelope_of(all);
 }
 
 Result<Envelope> parse_envelope(std::string_view text) {
@@ -89,12 +100,25 @@ Result<Envelope> parse_envelope(std::string_view text) {
   return Envelope{text_of(*config, "name"), text_of(*config, "description"), *config};
 }
 
-std::string render_sidecar(const Sidecar& sidecar) {
+namespace {
+
+json sidecar_json(const Sidecar& sidecar) {
   json out = model::to_stored_json(sidecar.snapshot);
   json shared = json::object();
   for (const auto& [name, source] : sidecar.shared) shared[name] = shared_json(source);
   out["shared"] = std::move(shared);
   if (sidecar.kernel_object) out["kernel_object"] = model::to_stored_json(*sidecar.kernel_object);
+  if (sidecar.original_form) out[kFormKey] = kOriginalForm;
+  return out;
+}
+
+}  // namespace
+
+std::string render_sidecar(const Sidecar& sidecar) { return dump(sidecar_json(sidecar), -1); }
+
+std::string render_sidecar(const Sidecar& sidecar, const json& more) {
+  json out = sidecar_json(sidecar);
+  out.update(more);
   return dump(out, -1);
 }
 
@@ -112,6 +136,14 @@ Result<Sidecar> parse_sidecar(const json& document) {
   if (auto kernel = document.find("kernel_object"); kernel != document.end()) {
     out.kernel_object = COCOON_TRY(model::parse_kernel(*kernel), "kernel object");
   }
+  std::string form;
+  model::Fields fields(document, kSidecarFile);
+  fields.get(kFormKey, form);
+  COCOON_TRY(fields.check());
+  if (!form.empty() && form != kOriginalForm) {
+    return fail(ErrorKind::kUnsupported, "{} is of the unknown form \"{}\"", kSidecarFile, form);
+  }
+  out.original_form = !form.empty();
   return out;
 }
 

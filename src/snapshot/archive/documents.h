@@ -38,11 +38,17 @@ struct Sidecar {
   model::Snapshot snapshot;
   std::map<std::string, SharedSource> shared;  // by member name
   std::optional<model::Kernel> kernel_object;  // carried along
+  // The archive has the form of the original engine: state files and the overlay's head name what
+  // it would have, and the document has its keys besides ours. Of state files the members tell what
+  // is in the archive, of all others what is in the store.
+  bool original_form = false;
 };
 
 // snapshot.json: two-space JSON and a newline, version 1. The object's keys are those of spec 01
 // §10.3, which the original reads.
 std::string render_envelope(const model::Snapshot& snapshot);
+// The same with other image_blob_ids: the store's own names of blobs mean nothing elsewhere.
+std::string render_envelope(const model::Snapshot& snapshot, const nlohmann::json& blob_ids);
 
 // What of snapshot.json counts: name and description, which ours has in the sidecar as well.
 // `config` is kept for archives of the original. kCorrupt; kUnsupported: another version.
@@ -54,6 +60,8 @@ struct Envelope {
 Result<Envelope> parse_envelope(std::string_view text);
 
 std::string render_sidecar(const Sidecar& sidecar);
+// The same with keys that others read; ours have none of their names.
+std::string render_sidecar(const Sidecar& sidecar, const nlohmann::json& more);
 
 // Is it one of ours? The original's has no `format`.
 bool is_own_sidecar(const nlohmann::json& json);

@@ -112,6 +112,12 @@ std::string PageDigest::finish(std::int64_t size) {
   return hash_.finish();
 }
 
+std::string pages_digest(std::string_view bytes) {
+  PageDigest digest;
+  digest.update(0, bytes);
+  return digest.finish(static_cast<std::int64_t>(bytes.size()));
+}
+
 Result<void> take_digests(std::vector<DigestJob>& jobs) {
   std::vector<Result<void>> results(jobs.size());
   std::atomic<std::size_t> next{0};

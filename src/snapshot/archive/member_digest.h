@@ -38,6 +38,9 @@ class PageDigest {
   std::int64_t page_ = -1;                 // its offset; -1: there is none
 };
 
+// Of a small file that is at hand.
+std::string pages_digest(std::string_view bytes);
+
 // One file of several.
 struct DigestJob {
   int fd = -1;              // borrowed, open for reading

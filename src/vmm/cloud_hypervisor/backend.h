@@ -52,6 +52,10 @@ class CloudHypervisorBackend : public Backend {
   Result<SavedFiles> saved_files(const model::Vm& vm) const override;
   Result<LoadPlan> plan_load(const model::Vm& vm, const SavedVm& saved, Accel accel,
                              RestoreMode mode) const override;
+  Result<OriginalGuest> take_original(const model::Vm& vm, const OriginalPaths& paths,
+                                      const std::filesystem::path& dir) const override;
+  Result<std::vector<LoadText>> render_original(const model::Vm& vm, const OriginalPaths& paths,
+                                                const std::filesystem::path& dir) const override;
   Result<void> finish_load(const LoadPlan& plan, const RunningVmm& vmm,
                            Deadline deadline) const override;
   Result<VmmStatus> status(const RunningVmm& vmm, Deadline deadline) const override;

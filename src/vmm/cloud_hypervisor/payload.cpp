@@ -149,7 +149,7 @@ Result<Json> render_vm_config(const model::Vm& vm, const Plan& plan, const Host&
     // It takes no memory from the guest; free pages come back by reports of the guest itself.
     config["balloon"] = {{"size", 0}, {"deflate_on_oom", true}, {"free_page_reporting", true}};
   }
-  config["vsock"] = {{"cid", kGuestCid}, {"socket", kVsockSocket}};
+  if (plan.vsock) config["vsock"] = {{"cid", kGuestCid}, {"socket", kVsockSocket}};
   add_console(config, vm);
   config["watchdog"] = true;
   std::string uuid = COCOON_TRY(vm_uuid(vm.id));

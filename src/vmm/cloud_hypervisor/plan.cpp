@@ -94,8 +94,8 @@ Result<void> check_disk(const DiskPlan& disk, int vcpus) {
   if (!is_device_id(disk.id) || !is_file_name(disk.path)) {
     return fail(ErrorKind::kCorrupt, "disk \"{}\" with ID \"{}\"", disk.path, disk.id);
   }
-  if (disk.queues < 1 || disk.queues > std::min(vcpus, kMaxQueues) ||
-      !is_queue_size(disk.queue_size)) {
+  // Ours have at most kMaxQueues; those of the original engine one for each vCPU.
+  if (disk.queues < 1 || disk.queues > vcpus || !is_queue_size(disk.queue_size)) {
     return fail(ErrorKind::kCorrupt, "disk \"{}\" with {} queues of {}", disk.path, disk.queues,
                 disk.queue_size);
   }
@@ -136,6 +136,8 @@ Result<Plan> parse_parts(const model::DevicePlan& json) {
       COCOON_TRY(parse_plan_list<DiskPlan>(fields.find("disks"), kSlots, "disk", read_disk));
   plan.nics =
       COCOON_TRY(parse_plan_list<NicPlan>(fields.find("nics"), model::kMaxNics, "NIC", read_nic));
+  fields.get("vsock", plan.vsock);
+  COCOON_TRY(fields.check());
   COCOON_TRY(check_plan(plan));
   return plan;
 }
@@ -207,6 +209,7 @@ model::DevicePlan plan_to_json(const Plan& plan) {
                         {"memory", plan.memory},
                         {"disks", std::move(disks)}};
   if (!plan.nics.empty()) out["nics"] = std::move(nics);
+  if (!plan.vsock) out["vsock"] = false;
   return out;
 }
 

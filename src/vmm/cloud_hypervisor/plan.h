@@ -41,6 +41,7 @@ struct Plan {
   std::int64_t memory = 0;      // bytes
   std::vector<DiskPlan> disks;  // attach order
   std::vector<NicPlan> nics;    // order = eth<i>; device ids net0, net1…
+  bool vsock = true;            // a guest that the original engine saved has none
   bool operator==(const Plan&) const = default;
 };
 

@@ -285,9 +285,10 @@ Result<void> check_landlock(Members& members) {
 
 Result<SavedConfig> keep(Members& members, const model::Vm& vm, const Plan& plan) {
   SavedConfig saved;
-  for (const char* key : {"payload", "cpus", "memory", "rng", "vsock", "serial", "console"}) {
+  for (const char* key : {"payload", "cpus", "memory", "rng", "serial", "console"}) {
     members.object(key);
   }
+  if (plan.vsock) members.object("vsock");
   if (!vm.config.windows) members.object("balloon");
   const json& disks = members.list("disks");
   COCOON_TRY(members.check());
@@ -298,7 +299,7 @@ Result<SavedConfig> keep(Members& members, const model::Vm& vm, const Plan& plan
   COCOON_TRY(keep_nics(saved, members.find("net"), vm, plan));
   COCOON_TRY(check_rng(members.object("rng")));
   if (!vm.config.windows) COCOON_TRY(keep_balloon(saved, members.object("balloon"), plan));
-  COCOON_TRY(keep_vsock(saved, members.object("vsock")));
+  if (plan.vsock) COCOON_TRY(keep_vsock(saved, members.object("vsock")));
   const char* on = boots_firmware(vm) ? "serial" : "console";
   const char* off = boots_firmware(vm) ? "console" : "serial";
   COCOON_TRY(check_console(members.object(on), on, "Tty"));
@@ -357,7 +358,7 @@ Result<Json> render_load_config(const model::Vm& vm, const Plan& plan, const Hos
                          {"deflate_on_oom", saved.balloon_deflates},
                          {"free_page_reporting", saved.balloon_reports}};
   }
-  config["vsock"]["id"] = saved.vsock_id;
+  if (plan.vsock) config["vsock"]["id"] = saved.vsock_id;
   return config;
 }
 

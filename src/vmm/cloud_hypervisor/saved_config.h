@@ -30,7 +30,7 @@ struct SavedConfig {
     bool tso = true, ufo = true, csum = true;  // offloads
   };
   std::vector<Nic> nics;
-  std::string vsock_id;
+  std::string vsock_id;  // empty: the plan has none
   std::uint64_t balloon_size = 0;
   bool balloon_deflates = true, balloon_reports = true;
   // Memory was in the VM directory's own shared file, which the VMM leaves out when it saves.

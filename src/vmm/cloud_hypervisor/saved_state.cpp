@@ -72,7 +72,8 @@ Result<void> check_cpus(const json& value, const Plan& plan) {
 
 // Every virtio device of the guest by its ID, and its place on the bus.
 std::set<std::string> device_ids(const model::Vm& vm, const Plan& plan, const SavedConfig& config) {
-  std::set<std::string> ids{"__rng", "__watchdog", config.vsock_id};
+  std::set<std::string> ids{"__rng", "__watchdog"};
+  if (plan.vsock) ids.insert(config.vsock_id);
   if (!vm.config.windows) ids.insert("__balloon");
   if (vm.boot.firmware.empty()) ids.insert("__console");
   for (const DiskPlan& disk : plan.disks) ids.insert(disk.id);
@@ -233,11 +234,11 @@ Result<void> place_nic(json& node, const std::string& id, const std::string& mac
 
 }  // namespace
 
-std::size_t max_state_bytes(const Plan& plan) {
+std::size_t max_state_bytes(int vcpus) {
   // Measured: 30 KB for a processor, 6 KB for a device.
   constexpr std::size_t kBase = std::size_t{2} << 20;
   constexpr std::size_t kOfCpu = std::size_t{256} << 10;
-  return kBase + kOfCpu * static_cast<std::size_t>(plan.vcpus);
+  return kBase + kOfCpu * static_cast<std::size_t>(vcpus);
 }
 
 Result<SavedState> parse_saved_state(std::string_view text, const model::Vm& vm, const Plan& plan,

@@ -22,8 +22,8 @@ struct SavedState {
   std::vector<std::string> nic_ids;
 };
 
-// The largest state.json of such a guest.
-std::size_t max_state_bytes(const Plan& plan);
+// The largest state.json of a guest with so many vCPUs.
+std::size_t max_state_bytes(int vcpus);
 
 // Reads and checks it against the record and the config.json of the same snapshot. kCorrupt, naming
 // the member: no JSON; other parts, processors or devices than these have; a disk of another name;

@@ -5,6 +5,7 @@
 #include "sys/files.h"
 #include "vmm/api_client.h"
 #include "vmm/cloud_hypervisor/backend.h"
+#include "vmm/cloud_hypervisor/original.h"
 #include "vmm/cloud_hypervisor/payload.h"
 #include "vmm/cloud_hypervisor/saved_state.h"
 #include "vmm/cloud_hypervisor/snapshot.h"
@@ -54,6 +55,14 @@ Result<std::string> read_member(const std::filesystem::path& dir, const char* na
   return sys::read_fd(file.get(), limit);
 }
 
+// The two files that a snapshot's guest with so many vCPUs has.
+Result<SavedTexts> read_texts(const std::filesystem::path& dir, int vcpus) {
+  SavedTexts texts;
+  texts.config = COCOON_TRY(read_member(dir, kConfigFile, kMaxConfig));
+  texts.state = COCOON_TRY(read_member(dir, kStateFile, max_state_bytes(vcpus)));
+  return texts;
+}
+
 Result<void> check_memory_member(const SavedVm& saved, const Plan& plan) {
   std::string name = saved_files(*saved.vm).memory;
   struct stat info {};
@@ -101,13 +110,30 @@ Result<LoadPlan> CloudHypervisorBackend::plan_load(const model::Vm& vm, const Sa
     COCOON_TRY(check_userfaultfd(look_at_userfaultfd(vm.uid)), "restore mode ondemand");
   }
   COCOON_TRY(check_memory_member(saved, plan), "read the snapshot");
-  SavedTexts texts;
-  texts.config = COCOON_TRY(read_member(saved.dir, kConfigFile, kMaxConfig), "read the snapshot");
-  texts.state =
-      COCOON_TRY(read_member(saved.dir, kStateFile, max_state_bytes(plan)), "read the snapshot");
+  SavedTexts texts = COCOON_TRY(read_texts(saved.dir, plan.vcpus), "read the snapshot");
   LoadPlan load = COCOON_TRY(render_load(vm, *saved.vm, texts, memory, host), "read the snapshot");
   load.launch.program = COCOON_TRY(find_program(binary_));
   return load;
+}
+
+Result<OriginalGuest> CloudHypervisorBackend::take_original(
+    const model::Vm& vm, const OriginalPaths& paths, const std::filesystem::path& dir) const {
+  SavedTexts texts = COCOON_TRY(read_texts(dir, kMaxCpus));  // how many it has is not known yet
+  SavedGuest guest = COCOON_TRY(from_original(vm, paths, texts));
+  Plan plan = COCOON_TRY(parse_plan(guest.vm.device_plan));
+  COCOON_TRY(check_memory_member({&guest.vm, dir, {}}, plan));
+  return OriginalGuest{
+      std::move(guest.vm),
+      {{kConfigFile, std::move(guest.texts.config)}, {kStateFile, std::move(guest.texts.state)}}};
+}
+
+Result<std::vector<LoadText>> CloudHypervisorBackend::render_original(
+    const model::Vm& vm, const OriginalPaths& paths, const std::filesystem::path& dir) const {
+  Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
+  SavedTexts texts = COCOON_TRY(read_texts(dir, plan.vcpus));
+  texts = COCOON_TRY(to_original(vm, paths, texts));
+  return std::vector<LoadText>{{kConfigFile, std::move(texts.config)},
+                               {kStateFile, std::move(texts.state)}};
 }
 
 Result<void> CloudHypervisorBackend::finish_load(const LoadPlan& plan, const RunningVmm& vmm,

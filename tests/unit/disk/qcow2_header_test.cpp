@@ -157,5 +157,51 @@ TEST(CheckOverlay, TakesItsOwnBaseOnly) {
   EXPECT_FALSE(check_overlay(external, "base.raw"));
 }
 
+TEST(WithBacking, OneNameForAnotherAndBack) {
+  const Backing theirs{"/var/lib/cocoon/cloudimg/blobs/" + std::string(64, 'a') + ".qcow2",
+                       "qcow2"};
+  const Backing ours{"base.raw", "raw"};
+  std::string before = overlay(theirs.name, theirs.format);
+  put(before, 72, 1, 8);  // saved while its guest ran
+  EXPECT_EQ(backing_name(before), theirs.name);
+  auto made = with_backing(before, theirs, ours);
+  ASSERT_TRUE(made) << made.error().to_string();
+  EXPECT_TRUE(check_overlay(*made, "base.raw"));
+  EXPECT_EQ(made->size(), before.size());
+  auto back = with_backing(*made, ours, theirs);
+  ASSERT_TRUE(back) << back.error().to_string();
+  EXPECT_EQ(*back, before);
+}
+
+TEST(WithBacking, RefusesWhatItCannotRewrite) {
+  const Backing theirs{"/x/base.qcow2", "qcow2"};
+  const Backing ours{"base.raw", "raw"};
+  std::string good = overlay(theirs.name, theirs.format);
+  ASSERT_TRUE(with_backing(good, theirs, ours));
+  EXPECT_FALSE(with_backing(good, {"/x/other.qcow2", "qcow2"}, ours));
+  EXPECT_FALSE(with_backing(good, {theirs.name, "raw"}, ours));
+  EXPECT_FALSE(with_backing(header(3), theirs, ours));
+  EXPECT_FALSE(with_backing("", theirs, ours));
+  EXPECT_EQ(backing_name(header(3)), "");
+  EXPECT_EQ(backing_name("text"), "");
+  // no format: a program would have to guess it
+  std::string bare = good;
+  put(bare, 104, 0, 8);
+  EXPECT_FALSE(with_backing(bare, theirs, ours));
+  // the name in the middle of the extensions
+  std::string inside = good;
+  put(inside, 8, 104, 8);
+  EXPECT_FALSE(with_backing(inside, theirs, ours));
+  // a longer name where something follows
+  std::string full = overlay("base.raw", "raw");
+  full[256 + 8] = 'x';
+  EXPECT_FALSE(with_backing(full, ours, theirs));
+  // twice the format, of which one would stay
+  std::string twice = good;
+  twice.replace(120, 16, twice.substr(104, 16));
+  auto made = with_backing(twice, theirs, ours);
+  EXPECT_TRUE(!made || !check_overlay(*made, "base.raw"));
+}
+
 }  // namespace
 }  // namespace cocoon::disk
