@@ -14,11 +14,13 @@
 #include "disk/file_copy.h"
 #include "engine/locks.h"
 #include "engine/snapshot_files.h"
+#include "engine/snapshot_original.h"
 #include "engine/snapshot_verify.h"
 #include "engine/vm_load.h"
 #include "model/wording.h"
 #include "snapshot/archive/archive_writer.h"
 #include "snapshot/archive/documents.h"
+#include "snapshot/archive/member_digest.h"
 #include "snapshot/archive/sparse_map.h"
 #include "store/blob_rows.h"
 #include "store/kernel_rows.h"
@@ -34,11 +36,15 @@ namespace fs = std::filesystem;
 using snapshot::Packing;
 using snapshot::SharedSource;
 
+constexpr std::string_view kCloudHypervisor = "cloud-hypervisor";
+
 // What goes into an archive. Sorted bytewise by name, as the original has them.
 struct Content {
   std::string envelope;
   std::string sidecar;
   std::map<std::string, fs::path> files;
+  // In the original's form: texts in the place of files, and of the first bytes of others.
+  std::map<std::string, std::string> texts, heads;
 };
 
 bool is_same_file(const fs::path& one, const fs::path& other) {
@@ -98,7 +104,45 @@ model::Snapshot as_exported(model::Snapshot snapshot) {
   return snapshot;
 }
 
-Result<Content> gather(Ports& ports, const model::Snapshot& snapshot, bool with_image) {
+// The same snapshot in the form that the original reads, and all that only we read besides.
+Result<void> give_original_form(Ports& ports, snapshot::Sidecar& sidecar, Content& content) {
+  model::Snapshot& snapshot = sidecar.snapshot;
+  OriginalForm form = COCOON_TRY(original_form(ports, snapshot, sidecar.shared));
+  for (model::Member& member : snapshot.members) {
+    if (member.name == form.memory_member) member.name = form.memory_name;
+    for (const vmm::LoadText& text : form.texts) {
+      if (member.name != text.name) continue;
+      member.size = static_cast<std::int64_t>(text.text.size());
+      member.sha256 = snapshot::pages_digest(text.text);
+    }
+  }
+  snapshot.vm.memory_backing.clear();  // it lies beside the state there
+  auto memory = content.files.extract(form.memory_member);
+  memory.key() = form.memory_name;
+  content.files.insert(std::move(memory));
+  for (vmm::LoadText& text : form.texts) content.texts[text.name] = std::move(text.text);
+  if (!form.overlay.empty()) content.heads[form.overlay] = std::move(form.overlay_head);
+  sidecar.original_form = true;
+  content.envelope = snapshot::original_envelope(form.guest);
+  content.sidecar = snapshot::render_sidecar(sidecar, snapshot::original_sidecar(form.guest));
+  return {};
+}
+
+// Standard output is read by clients of the original; what cannot have its form is for us alone.
+Result<bool> wants_original_form(const ExportRequest& request, const model::Snapshot& snapshot) {
+  bool zstd = request.packing == Packing::kZstd ||
+              (!request.packing && packing_of(request.file) == Packing::kZstd);
+  if (request.compat && zstd) {
+    return fail(ErrorKind::kUnsupported, "the original engine reads no zstd: --gzip, or a .tar");
+  }
+  if (request.compat) return true;
+  return request.file == "-" && request.to_dir.empty() && !zstd && !request.with_image &&
+         snapshot.vm.hypervisor == kCloudHypervisor;
+}
+
+Result<Content> gather(Ports& ports, const model::Snapshot& snapshot,
+                       const ExportRequest& request) {
+  bool with_image = request.with_image;
   Content content;
   snapshot::Sidecar sidecar;
   sidecar.snapshot = as_exported(snapshot);
@@ -113,6 +157,14 @@ Result<Content> gather(Ports& ports, const model::Snapshot& snapshot, bool with_
     if (with_image && of_object) COCOON_TRY(carry_kernel(ports, sidecar, content, source.id));
     if (with_image && !of_object) content.files[member.name] = dir / member.name;
     sidecar.shared[member.name] = std::move(source);
+  }
+  if (COCOON_TRY(wants_original_form(request, snapshot))) {
+    Content other = content;
+    auto given = give_original_form(ports, sidecar, other);
+    if (given) return other;
+    if (request.compat || given.error().kind != ErrorKind::kUnsupported) {
+      return pass(std::move(given).error());
+    }
   }
   content.envelope = snapshot::render_envelope(sidecar.snapshot);
   content.sidecar = snapshot::render_sidecar(sidecar);
@@ -165,8 +217,14 @@ Result<void> write_archive(const Content& content, int fd, Packing packing,
   };
   for (const auto& [name, path] : content.files) {
     if (!has_sidecar && name > snapshot::kSidecarFile) COCOON_TRY(add_sidecar());
+    if (auto text = content.texts.find(name); text != content.texts.end()) {
+      COCOON_TRY(writer.add_text(name, text->second, now));
+      continue;
+    }
+    auto head = content.heads.find(name);
     sys::UniqueFd file = COCOON_TRY(sys::open_file(path, O_RDONLY | O_NOFOLLOW));
-    COCOON_TRY(writer.add_file(name, file.get()));
+    COCOON_TRY(writer.add_file(name, file.get(),
+                               head == content.heads.end() ? std::string_view() : head->second));
   }
   if (!has_sidecar) COCOON_TRY(add_sidecar());
   return writer.finish();
@@ -304,7 +362,8 @@ std::string_view suffix_of(Packing packing) {
 
 fs::path default_file(const model::Snapshot& snapshot, const ExportRequest& request) {
   std::string base = snapshot.name.empty() ? snapshot.id : model::file_name_of(snapshot.name);
-  return base + std::string(suffix_of(request.packing.value_or(Packing::kZstd)));
+  Packing usual = request.compat ? Packing::kNone : Packing::kZstd;
+  return base + std::string(suffix_of(request.packing.value_or(usual)));
 }
 
 // Where it goes; empty for standard output.
@@ -362,8 +421,8 @@ Result<ExportReport> export_snapshot(Ports& ports, const std::string& id,
   COCOON_TRY(check_target(report.file, request), "export snapshot \"{}\"", what);
   report.snapshot =
       COCOON_TRY(with_digests(ports, std::move(report.snapshot)), "export snapshot \"{}\"", what);
-  Content content = COCOON_TRY(gather(ports, report.snapshot, request.with_image),
-                               "export snapshot \"{}\"", what);
+  Content content =
+      COCOON_TRY(gather(ports, report.snapshot, request), "export snapshot \"{}\"", what);
   COCOON_TRY(write_out(content, report.file, request), "export snapshot \"{}\"", what);
   return report;
 }

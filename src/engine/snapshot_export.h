@@ -16,8 +16,8 @@
 namespace cocoon::engine {
 
 struct ExportRequest {
-  // Empty: <name or ID>.tar.zst in the current directory (or what `packing` says); "-": standard
-  // output, a plain tar unless `packing` says otherwise.
+  // Empty: <name or ID>.tar.zst in the current directory (or what `packing` says; .tar with
+  // `compat`); "-": standard output, a plain tar unless `packing` says otherwise.
   std::string file;
   std::filesystem::path to_dir;              // plain files into a new directory instead
   std::optional<snapshot::Packing> packing;  // over what the file's name says
@@ -25,6 +25,9 @@ struct ExportRequest {
   // Layers, base disk, kernel and firmware are carried along; without it the other host must have
   // them.
   bool with_image = false;
+  // In the form that the original engine reads (Cloud Hypervisor's snapshots only). Standard output
+  // gets it without being asked where that is possible; without an image and not as zstd.
+  bool compat = false;
   int standard_output = 1;
   // How far it is, for the user: bytes of data written, and how many there are. May be empty.
   std::function<void(std::int64_t done, std::int64_t total)> progress;
@@ -40,7 +43,8 @@ snapshot::Packing packing_of(std::string_view file_name);
 
 // Exports the snapshot of that ID. A file or directory appears whole or not at all, and never takes
 // the place of another without `force`: kConflict. Digests that are missing are taken and noted
-// first. kNotFound, kCorrupt naming the member, kSystem (no room), kInterrupted.
+// first. kNotFound, kCorrupt naming the member, kSystem (no room), kInterrupted; kUnsupported: the
+// original has no place for the snapshot, or reads nothing that is packed so.
 Result<ExportReport> export_snapshot(Ports& ports, const std::string& id,
                                      const ExportRequest& request);
 

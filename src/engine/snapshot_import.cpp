@@ -10,6 +10,7 @@
 #include "engine/rollback.h"
 #include "engine/snapshot_adopt.h"
 #include "engine/snapshot_files.h"
+#include "engine/snapshot_original.h"
 #include "engine/snapshot_settle.h"
 #include "engine/vm_files.h"
 #include "network/netns.h"
@@ -57,25 +58,6 @@ Result<void> pin(Ports& ports, const model::Snapshot& reserved, const model::Sna
   COCOON_TRY(tx.commit());
   sys::side_effect("pin blobs");
   return {};
-}
-
-Result<snapshot::Sidecar> read_sidecar(std::string_view text) {
-  auto document = COCOON_TRY(snapshot::parse_document(text, snapshot::kSidecarFile));
-  if (!snapshot::is_own_sidecar(document)) {
-    return fail(ErrorKind::kUnsupported,
-                "its {} is not of this program: snapshots of other engines are not taken in",
-                snapshot::kSidecarFile);
-  }
-  return snapshot::parse_sidecar(document);
-}
-
-Result<snapshot::Sidecar> read_documents(const snapshot::Unpacked& unpacked) {
-  if (unpacked.envelope.empty() || unpacked.sidecar.empty()) {
-    return fail(ErrorKind::kCorrupt, "it is no snapshot: there is no {}",
-                unpacked.envelope.empty() ? snapshot::kEnvelopeFile : snapshot::kSidecarFile);
-  }
-  COCOON_TRY(snapshot::parse_envelope(unpacked.envelope));
-  return read_sidecar(unpacked.sidecar);
 }
 
 // What belonged to the host and the moment of the save goes; what is left describes a guest.
@@ -197,9 +179,30 @@ struct Import {
   SharedMembers shared;
 };
 
+// What the documents say. Those of the original engine say less: what they leave out is found, and
+// the files get our form.
+Result<snapshot::Sidecar> read_documents(const Import& job, snapshot::Unpacked& unpacked) {
+  if (unpacked.envelope.empty() || unpacked.sidecar.empty()) {
+    return fail(ErrorKind::kCorrupt, "it is no snapshot: there is no {}",
+                unpacked.envelope.empty() ? snapshot::kEnvelopeFile : snapshot::kSidecarFile);
+  }
+  auto document = COCOON_TRY(snapshot::parse_document(unpacked.sidecar, snapshot::kSidecarFile));
+  if (!snapshot::is_own_sidecar(document)) {
+    OriginalOffer offer{job.request.blobs, job.request.assume_same_blobs};
+    std::string id = COCOON_TRY(generate_id());
+    return take_original(job.ports, offer, id, job.part, unpacked);
+  }
+  COCOON_TRY(snapshot::parse_envelope(unpacked.envelope));
+  auto sidecar = COCOON_TRY(snapshot::parse_sidecar(document));
+  if (!sidecar.original_form) return sidecar;
+  COCOON_TRY(model::validate(sidecar.snapshot));
+  COCOON_TRY(take_own_form(job.ports, job.part, sidecar, unpacked));
+  return sidecar;
+}
+
 // What the archive says of the snapshot, under all rules, before anything in it is acted upon.
-Result<snapshot::Sidecar> checked_record(const Import& job, const snapshot::Unpacked& unpacked) {
-  auto sidecar = COCOON_TRY(read_documents(unpacked));
+Result<snapshot::Sidecar> checked_record(const Import& job, snapshot::Unpacked& unpacked) {
+  auto sidecar = COCOON_TRY(read_documents(job, unpacked));
   model::Snapshot& snapshot = sidecar.snapshot;
   COCOON_TRY(make_ours(job.request, job.reserved, snapshot));
   COCOON_TRY(model::validate(snapshot));
@@ -275,6 +278,22 @@ Result<SnapshotImportReport> import_with(Ports& ports, const SnapshotImportReque
   return report;
 }
 
+Result<std::string> read_document(int dir, std::string_view name) {
+  sys::UniqueFd file =
+      COCOON_TRY(sys::open_beneath(dir, std::string(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
+  return sys::read_fd(file.get(), snapshot::kMaxDocument);
+}
+
+Result<model::Snapshot> record_of(int dir, std::string_view sidecar) {
+  auto document = COCOON_TRY(snapshot::parse_document(sidecar, snapshot::kSidecarFile));
+  if (snapshot::is_own_sidecar(document)) {
+    return COCOON_TRY(snapshot::parse_sidecar(document)).snapshot;
+  }
+  std::string text = COCOON_TRY(read_document(dir, snapshot::kEnvelopeFile));
+  auto envelope = COCOON_TRY(snapshot::parse_envelope(text));
+  return COCOON_TRY(snapshot::parse_original(envelope, document)).snapshot;
+}
+
 }  // namespace
 
 Result<SnapshotImportReport> import_snapshot(Ports& ports, const SnapshotImportRequest& request) {
@@ -308,10 +327,8 @@ Result<void> lend_snapshot(Ports& ports, const SnapshotImportRequest& request,
 
 Result<model::Snapshot> read_snapshot_directory(const fs::path& directory) {
   sys::UniqueFd dir = COCOON_TRY(sys::open_dir(directory));
-  sys::UniqueFd file = COCOON_TRY(sys::open_beneath(dir.get(), std::string(snapshot::kSidecarFile),
-                                                    O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
-  std::string text = COCOON_TRY(sys::read_fd(file.get(), snapshot::kMaxDocument));
-  return COCOON_TRY(read_sidecar(text), "{}", directory.native()).snapshot;
+  std::string text = COCOON_TRY(read_document(dir.get(), snapshot::kSidecarFile));
+  return COCOON_TRY(record_of(dir.get(), text), "{}", directory.native());
 }
 
 }  // namespace cocoon::engine

@@ -19,8 +19,11 @@ struct SnapshotImportRequest {
   SnapshotSource source;
   std::string name;         // empty: the archive's
   std::string description;  // empty: the archive's
-  // Where layers, base disk and kernel may be that this store does not have; empty: nowhere.
+  // Where layers, base disk and kernel may be that this store does not have; empty: nowhere. For an
+  // archive of the original engine: the root directory of its store.
   std::filesystem::path blobs;
+  // Such an archive has no digests of them: the user answers for those of this store.
+  bool assume_same_blobs = false;
   // The user answers for the VMM's state, where it cannot be checked (Firecracker's).
   bool trust = false;
 };
@@ -43,8 +46,8 @@ Result<SnapshotImportReport> import_snapshot(Ports& ports, const SnapshotImportR
 Result<void> lend_snapshot(Ports& ports, const SnapshotImportRequest& request,
                            const std::function<Result<void>(const SnapshotImportReport&)>& use);
 
-// The record in a directory, as it says; for questions that come before an import. kCorrupt,
-// kUnsupported, kSystem.
+// The record in a directory, as it says; for questions that come before an import. Of a guest of
+// the original engine only what its documents say. kCorrupt, kUnsupported, kSystem.
 Result<model::Snapshot> read_snapshot_directory(const std::filesystem::path& directory);
 
 }  // namespace cocoon::engine

@@ -20,7 +20,7 @@ E2E = Path(__file__).resolve().parents[1] / "e2e"
 RESULTS = Path("/results")
 # What every backend has to pass, and what some run here: QEMU runs the rest on the host.
 ALL = ("smoke", "lifecycle", "data_disks", "disk", "console", "crash")
-MORE = {"cloud-hypervisor": ("agent", "network", "snapshot", "cloud_hypervisor", "cloud_image"),
+MORE = {"cloud-hypervisor": ("agent", "network", "snapshot", "cloud_hypervisor", "original_archive", "cloud_image"),
         "firecracker": ("agent", "network", "snapshot", "firecracker")}
 SKIPPED = 77
 

@@ -77,6 +77,7 @@ Result<int> run_snapshot_export(App& app, const SnapshotExportFlags& flags,
   request.packing = packing_of(flags);
   request.force = flags.force;
   request.with_image = flags.with_image;
+  request.compat = flags.compat;
   request.standard_output = STDOUT_FILENO;
   // Who reads an archive from standard output wants nothing but errors beside it.
   ProgressView view(app.output(), flags.output == "-" ? ProgressMode::kNone : ProgressMode::kAuto);
@@ -98,6 +99,7 @@ Result<int> run_snapshot_import(App& app, const SnapshotImportFlags& flags,
   request.name = flags.name;
   request.description = flags.description;
   request.blobs = flags.blobs;
+  request.assume_same_blobs = flags.assume_same_blobs;
   request.trust = flags.trust;
   engine::Ports* ports = COCOON_TRY(app.ports());
   ProgressView view(app.output());
@@ -147,6 +149,7 @@ Result<int> use_snapshot_directory(App& app, const SnapshotDirectory& directory,
   engine::SnapshotImportRequest request;
   request.source.directory = directory.path;
   request.blobs = directory.blobs;
+  request.assume_same_blobs = directory.assume_same_blobs;
   request.trust = directory.trust;
   if (directory.pull) {
     auto saved = COCOON_TRY(engine::read_snapshot_directory(directory.path));

@@ -8,6 +8,11 @@ Result<void> check_flags(const SnapshotExportFlags& flags) {
   if (flags.gzip && flags.zstd) {
     return fail(ErrorKind::kInvalid, "--gzip and --zstd exclude each other");
   }
+  if (flags.compat && (flags.zstd || flags.with_image || !flags.to_dir.empty())) {
+    return fail(ErrorKind::kInvalid,
+                "--compat goes with none of --zstd, --with-image and --to-dir: the original engine "
+                "reads none of them");
+  }
   if (flags.to_dir.empty()) return {};
   if (flags.output.empty() && !flags.gzip && !flags.zstd && !flags.force) return {};
   return fail(
@@ -29,7 +34,8 @@ Command snapshot_export_command(const SnapshotExportBody& body) {
       "is\n"
       "packed: .tar, .tar.gz or .tar.zst. Standard output gets a plain tar. What many VMs share "
       "(the\n"
-      "image's layers, the kernel) is not in it, unless --with-image says so.";
+      "image's layers, the kernel) is not in it, unless --with-image says so. --compat, and\n"
+      "standard output for guests that it is possible for, have the form of the original engine.";
   command.flags = {
       {.name = "output",
        .short_name = 'o',
@@ -47,7 +53,10 @@ Command snapshot_export_command(const SnapshotExportBody& body) {
       {.name = "force", .target = &flags->force, .help = "replace a file that is there"},
       {.name = "with-image",
        .target = &flags->with_image,
-       .help = "carry layers, kernel and firmware along"}};
+       .help = "carry layers, kernel and firmware along"},
+      {.name = "compat",
+       .target = &flags->compat,
+       .help = "write what the original engine imports (Cloud Hypervisor only)"}};
   command.min_names = command.max_names = 1;
   command.names = Names::kSnapshot;
   set_helper_body(command, flags, body);

@@ -13,7 +13,8 @@ Command snapshot_import_command(const SnapshotImportBody& body) {
   command.details =
       "The image that the snapshot rests on must be here, byte for byte, or in the archive, or in "
       "the\n"
-      "directory that --blobs names.";
+      "directory that --blobs names. An archive of the original engine has no digests of it: its\n"
+      "store is named with --blobs, or --assume-same-blobs takes what is here for the same.";
   command.flags = {
       {.name = "name",
        .target = &flags->name,
@@ -33,6 +34,9 @@ Command snapshot_import_command(const SnapshotImportBody& body) {
        .help = "where layers, base disks and boot files may be that are not here",
        .value_name = "DIR",
        .completes = Names::kDirectory},
+      {.name = "assume-same-blobs",
+       .target = &flags->assume_same_blobs,
+       .help = "an archive of the original engine: its image's files are the same bytes here"},
       {.name = "trust",
        .target = &flags->trust,
        .help = "load a Firecracker state that was made elsewhere: it cannot be checked"},

@@ -16,6 +16,7 @@ struct SnapshotExportFlags {
   bool zstd = false;
   bool force = false;
   bool with_image = false;
+  bool compat = false;
 };
 
 struct SnapshotImportFlags {
@@ -23,6 +24,7 @@ struct SnapshotImportFlags {
   std::string description;
   std::string from_dir;
   std::string blobs;
+  bool assume_same_blobs = false;
   bool trust = false;
   std::string format;
 };

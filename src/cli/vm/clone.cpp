@@ -104,9 +104,10 @@ Result<void> check_source(const CloneFlags& flags, const Arguments& arguments) {
   if (!from_dir && arguments.names.empty()) {
     return fail(ErrorKind::kInvalid, "wanted a SNAPSHOT, or --from-dir DIR");
   }
-  bool of_directory = !flags.directory.blobs.empty() || flags.directory.trust;
+  bool of_directory =
+      !flags.directory.blobs.empty() || flags.directory.assume_same_blobs || flags.directory.trust;
   if (from_dir || !of_directory) return {};
-  return fail(ErrorKind::kInvalid, "--blobs and --trust belong to --from-dir");
+  return fail(ErrorKind::kInvalid, "--blobs, --assume-same-blobs and --trust belong to --from-dir");
 }
 
 Result<int> run_from_dir(App& app, const CloneFlags& flags, const SnapshotDirectoryBody& from_dir) {
@@ -184,6 +185,9 @@ std::vector<Flag> directory_flags(CloneFlags& flags) {
            .help = "with --from-dir: where layers and boot files may be that are not here",
            .value_name = "DIR",
            .completes = Names::kDirectory},
+          {.name = "assume-same-blobs",
+           .target = &flags.directory.assume_same_blobs,
+           .help = "with --from-dir: what the original engine saved rests on the same bytes here"},
           {.name = "trust",
            .target = &flags.directory.trust,
            .help = "with --from-dir: load a Firecracker state that was made elsewhere"}};

@@ -15,6 +15,7 @@ namespace cocoon::cli {
 struct SnapshotDirectory {
   std::string path;
   std::string blobs;  // where layers may be that are not here; empty: nowhere
+  bool assume_same_blobs = false;
   bool trust = false;
   bool pull = false;  // the image is fetched first where it is not here
 };
