@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "disk/disk_image.h"
 
+#include <unistd.h>
+
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
+#include "disk/qcow2_header.h"
 #include "sys/fault.h"
 #include "sys/files.h"
 #include "sys/spawn.h"
@@ -61,6 +64,14 @@ sys::SpawnSpec convert_program(const Untrusted& image, const std::string& target
 }
 
 }  // namespace
+
+Result<std::string> read_image_head(int fd) {
+  std::string head(kQcow2HeadBytes, '\0');
+  ssize_t got = pread(fd, head.data(), head.size(), 0);
+  if (got < 0) return fail_errno("read the head of the image");
+  head.resize(static_cast<std::size_t>(got));
+  return head;
+}
 
 Result<void> flatten_image(const Untrusted& image, const std::string& target) {
   COCOON_TRY(need_qemu_img());

@@ -21,6 +21,9 @@ struct Untrusted {
   int lock_fd = -1;               // inherited by the program, as in RawDisk
 };
 
+// As much of a file as check_qcow2 wants to see. kSystem.
+Result<std::string> read_image_head(int fd);
+
 // Rewrites the image as a sparse raw file `target` in the same directory: whatever else its
 // metadata holds is gone then, nothing ever parses it again, and an overlay reads raw data fastest.
 // The work is qemu-img's, under a uid without rights and with limits on time, memory and output.

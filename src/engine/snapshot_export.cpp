@@ -36,8 +36,6 @@ namespace fs = std::filesystem;
 using snapshot::Packing;
 using snapshot::SharedSource;
 
-constexpr std::string_view kCloudHypervisor = "cloud-hypervisor";
-
 // What goes into an archive. Sorted bytewise by name, as the original has them.
 struct Content {
   std::string envelope;
@@ -129,15 +127,14 @@ Result<void> give_original_form(Ports& ports, snapshot::Sidecar& sidecar, Conten
 }
 
 // Standard output is read by clients of the original; what cannot have its form is for us alone.
-Result<bool> wants_original_form(const ExportRequest& request, const model::Snapshot& snapshot) {
+Result<bool> wants_original_form(const ExportRequest& request) {
   bool zstd = request.packing == Packing::kZstd ||
               (!request.packing && packing_of(request.file) == Packing::kZstd);
   if (request.compat && zstd) {
     return fail(ErrorKind::kUnsupported, "the original engine reads no zstd: --gzip, or a .tar");
   }
   if (request.compat) return true;
-  return request.file == "-" && request.to_dir.empty() && !zstd && !request.with_image &&
-         snapshot.vm.hypervisor == kCloudHypervisor;
+  return request.file == "-" && request.to_dir.empty() && !zstd && !request.with_image;
 }
 
 Result<Content> gather(Ports& ports, const model::Snapshot& snapshot,
@@ -158,7 +155,7 @@ Result<Content> gather(Ports& ports, const model::Snapshot& snapshot,
     if (with_image && !of_object) content.files[member.name] = dir / member.name;
     sidecar.shared[member.name] = std::move(source);
   }
-  if (COCOON_TRY(wants_original_form(request, snapshot))) {
+  if (COCOON_TRY(wants_original_form(request))) {
     Content other = content;
     auto given = give_original_form(ports, sidecar, other);
     if (given) return other;

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
+#include "disk/disk_image.h"
 #include "disk/qcow2_header.h"
 #include "engine/locks.h"
 #include "engine/rollback.h"
@@ -141,10 +142,7 @@ Result<void> check_overlays(const model::Snapshot& snapshot, const fs::path& par
   for (const model::Disk& disk : snapshot.vm.disks) {
     if (disk.role != model::DiskRole::kCow || disk.backing.empty()) continue;
     sys::UniqueFd fd = COCOON_TRY(sys::open_file(part / disk.path, O_RDONLY | O_NOFOLLOW));
-    std::string head(disk::kQcow2HeadBytes, '\0');
-    ssize_t got = pread(fd.get(), head.data(), head.size(), 0);
-    if (got < 0) return fail_errno(fmt::format("read {}", disk.path));
-    head.resize(static_cast<std::size_t>(got));
+    std::string head = COCOON_TRY(disk::read_image_head(fd.get()), "{}", disk.path);
     COCOON_TRY(disk::check_overlay(head, disk.backing), "member {}", disk.path);
   }
   return {};

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "base/id.h"
 #include "disk/disk_image.h"
 #include "disk/file_copy.h"
 #include "disk/qcow2_header.h"
@@ -72,13 +73,14 @@ Result<void> check_files(Taking& job, const vmm::SavedFiles& saved) {
   return {};
 }
 
-Result<void> note_file(Taking& job, const std::string& name) {
-  sys::UniqueFd file = COCOON_TRY(sys::open_file(job.part / name, O_RDONLY | O_NOFOLLOW));
+Result<void> note_file(const fs::path& part, snapshot::Unpacked& unpacked,
+                       const std::string& name) {
+  sys::UniqueFd file = COCOON_TRY(sys::open_file(part / name, O_RDONLY | O_NOFOLLOW));
   struct stat info {};
   if (fstat(file.get(), &info) != 0) return fail_errno(fmt::format("look at {}", name));
   std::vector<snapshot::DigestJob> jobs{{file.get(), name, true}};
   COCOON_TRY(snapshot::take_digests(jobs));
-  job.unpacked.files[name] = {info.st_size, jobs[0].digest};
+  unpacked.files[name] = {info.st_size, jobs[0].digest};
   return {};
 }
 
@@ -86,25 +88,17 @@ Result<void> write_texts(Taking& job, const std::vector<vmm::LoadText>& texts) {
   for (const vmm::LoadText& text : texts) {
     COCOON_TRY(sys::write_file_atomic(job.part / text.name, text.text, 0600));
     sys::side_effect("write member");
-    COCOON_TRY(note_file(job, text.name));
+    COCOON_TRY(note_file(job.part, job.unpacked, text.name));
   }
   return {};
-}
-
-Result<std::string> read_head(int fd, const std::string& name) {
-  std::string head(disk::kQcow2HeadBytes, '\0');
-  ssize_t got = pread(fd, head.data(), head.size(), 0);
-  if (got < 0) return fail_errno(fmt::format("read {}", name));
-  head.resize(static_cast<std::size_t>(got));
-  return head;
 }
 
 // The overlay names its base by the path that this had there, and from now on by the name that it
 // has in a VM directory of ours. What else the header could name is refused (spec 04 §17 row 15).
 Result<std::int64_t> take_overlay(Taking& job, const model::Disk& overlay) {
-  sys::UniqueFd file =
-      COCOON_TRY(sys::open_file(job.part / overlay.path, O_RDWR | O_NOFOLLOW), "{}", overlay.path);
-  std::string head = COCOON_TRY(read_head(file.get(), overlay.path));
+  sys::UniqueFd file = COCOON_TRY(sys::open_file(job.part / overlay.path, O_RDONLY | O_NOFOLLOW),
+                                  "{}", overlay.path);
+  std::string head = COCOON_TRY(disk::read_image_head(file.get()), "{}", overlay.path);
   std::string theirs = disk::backing_name(head);
   auto base = COCOON_TRY(snapshot::parse_original_place(OriginalKind::kBase, theirs),
                          "{}: backing file", overlay.path);
@@ -117,11 +111,7 @@ Result<std::int64_t> take_overlay(Taking& job, const model::Disk& overlay) {
   head = COCOON_TRY(disk::with_backing(head, {theirs, kQcow2}, {overlay.backing, kRaw}),
                     "member {}", overlay.path);
   auto info = COCOON_TRY(disk::check_overlay(head, overlay.backing), "member {}", overlay.path);
-  if (pwrite(file.get(), head.data(), head.size(), 0) != static_cast<ssize_t>(head.size())) {
-    return fail_errno(fmt::format("write {}", overlay.path));
-  }
-  if (fsync(file.get()) != 0) return fail_errno(fmt::format("sync {}", overlay.path));
-  COCOON_TRY(note_file(job, overlay.path));
+  COCOON_TRY(replace_head(job.part, job.unpacked, overlay.path, head));
   return info.virtual_size;
 }
 
@@ -136,19 +126,10 @@ Result<void> take_root_disk(Taking& job) {
   return {};
 }
 
-vmm::OriginalPaths paths_of(const OriginalGuest& guest) {
-  vmm::OriginalPaths paths;
-  paths.disks = guest.paths;
-  paths.kernel = guest.kernel.path;
-  paths.initrd = guest.initrd.path;
-  paths.firmware = guest.firmware.path;
-  return paths;
-}
-
 // NICs, device plan and state, from what the VMM wrote.
 Result<void> take_devices(Taking& job, const vmm::Backend& backend) {
   auto guest =
-      COCOON_TRY(backend.take_original(job.guest.snapshot.vm, paths_of(job.guest), job.part));
+      COCOON_TRY(backend.take_original(job.guest.snapshot.vm, original_paths(job.guest), job.part));
   auto nics = static_cast<int>(guest.vm.nics.size());
   if (nics != job.guest.nics) {
     return fail(ErrorKind::kCorrupt, "the guest has {} NICs, but {} says {}", nics,
@@ -277,7 +258,7 @@ Result<void> copy_base(const fs::path& from, const fs::path& part) {
   disk::Untrusted image{work.path(), kImage, disk::ImageFormat::kQcow2, 0, -1};
   {
     sys::UniqueFd file = COCOON_TRY(sys::open_file(work.path() / kImage, O_RDONLY | O_NOFOLLOW));
-    std::string head = COCOON_TRY(read_head(file.get(), from.native()));
+    std::string head = COCOON_TRY(disk::read_image_head(file.get()), "{}", from.native());
     image.virtual_size = COCOON_TRY(disk::check_qcow2(head), "{}", from.native()).virtual_size;
   }
   COCOON_TRY(disk::flatten_image(image, model::kBaseFile), "{}", from.native());
@@ -363,6 +344,26 @@ void list_members(Taking& job, const vmm::SavedFiles& saved) {
 
 }  // namespace
 
+vmm::OriginalPaths original_paths(const OriginalGuest& guest) {
+  vmm::OriginalPaths paths;
+  paths.disks = guest.paths;
+  paths.kernel = guest.kernel.path;
+  paths.initrd = guest.initrd.path;
+  paths.firmware = guest.firmware.path;
+  return paths;
+}
+
+Result<void> replace_head(const fs::path& part, snapshot::Unpacked& unpacked,
+                          const std::string& name, std::string_view head) {
+  sys::UniqueFd file = COCOON_TRY(sys::open_file(part / name, O_WRONLY | O_NOFOLLOW), "{}", name);
+  if (pwrite(file.get(), head.data(), head.size(), 0) != static_cast<ssize_t>(head.size())) {
+    return fail_errno(fmt::format("write {}", name));
+  }
+  if (fsync(file.get()) != 0) return fail_errno(fmt::format("sync {}", name));
+  sys::side_effect("write member");
+  return note_file(part, unpacked, name);
+}
+
 Result<snapshot::Sidecar> take_original(Ports& ports, const OriginalOffer& offer,
                                         const std::string& id, const fs::path& part,
                                         snapshot::Unpacked& unpacked) {
@@ -377,6 +378,9 @@ Result<snapshot::Sidecar> take_original(Ports& ports, const OriginalOffer& offer
   }
   model::Vm& vm = job.guest.snapshot.vm;
   vm.id = id;
+  // No program in the guest speaks of its exit with a mark of ours; the shim wants one.
+  constexpr std::size_t kNonceBytes = 16;
+  vm.nonce = COCOON_TRY(random_hex(kNonceBytes));
   auto backend = COCOON_TRY(vmm::make_backend(vm.hypervisor, ports.config));
   auto saved = COCOON_TRY(backend->saved_files(vm));
   COCOON_TRY(check_files(job, saved));

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/ports.h"
@@ -52,5 +53,14 @@ Result<OriginalForm> original_form(const Ports& ports, const model::Snapshot& sn
 // the two forms are not of one guest.
 Result<void> take_own_form(Ports& ports, const std::filesystem::path& part,
                            snapshot::Sidecar& sidecar, snapshot::Unpacked& unpacked);
+
+// Steps of both.
+
+// What config.json calls the files of such a guest.
+vmm::OriginalPaths original_paths(const snapshot::OriginalGuest& guest);
+
+// Gives an unpacked file another head, and notes its digest anew.
+Result<void> replace_head(const std::filesystem::path& part, snapshot::Unpacked& unpacked,
+                          const std::string& name, std::string_view head);
 
 }  // namespace cocoon::engine

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Archives of ours in the form of the original engine: written, and read again.
 #include <fcntl.h>
-#include <unistd.h>
 
 #include <algorithm>
 
 #include "base/text.h"
+#include "disk/disk_image.h"
 #include "disk/qcow2_header.h"
 #include "engine/boot_json.h"
 #include "engine/snapshot_files.h"
@@ -25,6 +25,7 @@ using snapshot::OriginalGuest;
 using snapshot::OriginalKind;
 using Shared = std::map<std::string, snapshot::SharedSource>;
 
+constexpr std::string_view kCloudHypervisor = "cloud-hypervisor";
 constexpr const char* kMemoryName = "memory-ranges";  // as Cloud Hypervisor writes it
 
 Failure no_place(std::string_view what) {
@@ -116,11 +117,7 @@ Result<void> check_members(const model::Snapshot& snapshot, const vmm::SavedFile
 }
 
 vmm::OriginalPaths paths_of(const OriginalGuest& guest) {
-  vmm::OriginalPaths paths;
-  paths.disks = guest.paths;
-  paths.kernel = guest.kernel.path;
-  paths.initrd = guest.initrd.path;
-  paths.firmware = guest.firmware.path;
+  vmm::OriginalPaths paths = original_paths(guest);
   paths.run_dir = run_dir_of(guest.snapshot);
   // The original leaves it as it is in every clone, so it has to be in a directory that exists.
   paths.vsock = fmt::format("/run/cocoon-{}.vsock", guest.snapshot.id);
@@ -137,14 +134,6 @@ const model::Disk* overlay_of(const model::Vm& vm) {
   auto found = std::find_if(vm.disks.begin(), vm.disks.end(),
                             [](const model::Disk& disk) { return !disk.backing.empty(); });
   return found == vm.disks.end() ? nullptr : &*found;
-}
-
-Result<std::string> read_head(int fd, const std::string& name) {
-  std::string head(disk::kQcow2HeadBytes, '\0');
-  ssize_t got = pread(fd, head.data(), head.size(), 0);
-  if (got < 0) return fail_errno(fmt::format("read {}", name));
-  head.resize(static_cast<std::size_t>(got));
-  return head;
 }
 
 // --- reading ---
@@ -208,28 +197,26 @@ Result<void> check_same_guest(const model::Vm& ours, const model::Vm& made) {
 
 Result<void> rebase_overlay(const fs::path& part, const OriginalGuest& guest,
                             const model::Disk& overlay, snapshot::Unpacked& unpacked) {
-  auto found = unpacked.files.find(overlay.path);
-  if (found == unpacked.files.end()) {
+  if (!unpacked.files.contains(overlay.path)) {
     return fail(ErrorKind::kCorrupt, "member {} is missing", overlay.path);
   }
-  sys::UniqueFd file = COCOON_TRY(sys::open_file(part / overlay.path, O_RDWR | O_NOFOLLOW));
-  std::string head = COCOON_TRY(read_head(file.get(), overlay.path));
+  sys::UniqueFd file = COCOON_TRY(sys::open_file(part / overlay.path, O_RDONLY | O_NOFOLLOW));
+  std::string head = COCOON_TRY(disk::read_image_head(file.get()), "{}", overlay.path);
   head = COCOON_TRY(disk::with_backing(head, their_base(guest), our_base(overlay)), "member {}",
                     overlay.path);
-  if (pwrite(file.get(), head.data(), head.size(), 0) != static_cast<ssize_t>(head.size())) {
-    return fail_errno(fmt::format("write {}", overlay.path));
-  }
-  if (fsync(file.get()) != 0) return fail_errno(fmt::format("sync {}", overlay.path));
-  std::vector<snapshot::DigestJob> jobs{{file.get(), overlay.path, true}};
-  COCOON_TRY(snapshot::take_digests(jobs));
-  found->second.pages = jobs[0].digest;
-  return {};
+  return replace_head(part, unpacked, overlay.path, head);
 }
 
 }  // namespace
 
 Result<OriginalForm> original_form(const Ports& ports, const model::Snapshot& snapshot,
                                    const Shared& shared) {
+  if (snapshot.vm.hypervisor != kCloudHypervisor) {
+    return fail(ErrorKind::kUnsupported,
+                "only snapshots of Cloud Hypervisor are exchanged with the original engine, not "
+                "those of {}",
+                snapshot.vm.hypervisor);
+  }
   auto backend = COCOON_TRY(vmm::make_backend(snapshot.vm.hypervisor, ports.config));
   auto saved = COCOON_TRY(backend->saved_files(snapshot.vm));
   OriginalForm form;
@@ -246,7 +233,7 @@ Result<OriginalForm> original_form(const Ports& ports, const model::Snapshot& sn
   const model::Disk* overlay = overlay_of(snapshot.vm);
   if (overlay == nullptr) return form;
   sys::UniqueFd file = COCOON_TRY(sys::open_file(dir / overlay->path, O_RDONLY | O_NOFOLLOW));
-  std::string head = COCOON_TRY(read_head(file.get(), overlay->path));
+  std::string head = COCOON_TRY(disk::read_image_head(file.get()), "{}", overlay->path);
   form.overlay = overlay->path;
   form.overlay_head = COCOON_TRY(disk::with_backing(head, our_base(*overlay), their_base(guest)),
                                  "member {}", overlay->path);

@@ -67,6 +67,23 @@ class Archive : public testing::Test {
   sys::TempDir dir_;
 };
 
+TEST_F(Archive, AnotherHead) {
+  std::string page(4096, 'x');
+  auto fd = make("disk", 1 << 20, {{0, page}, {65536, page}});
+  MemorySink sink;
+  ArchiveWriter writer(sink);
+  ASSERT_TRUE(writer.add_text("snapshot.json", "{}", 1));
+  ASSERT_TRUE(writer.add_file("disk", fd.get(), "another head"));
+  ASSERT_TRUE(writer.finish());
+  auto unpacked = unpack(sink.bytes_);
+  ASSERT_TRUE(unpacked) << unpacked.error().to_string();
+  std::string expected(1 << 20, '\0');
+  expected.replace(0, page.size(), page);
+  expected.replace(65536, page.size(), page);
+  expected.replace(0, 12, "another head");
+  EXPECT_EQ(text_of("disk"), expected);
+}
+
 TEST_F(Archive, RoundTrip) {
   std::string page(4096, 'x');
   struct Case {

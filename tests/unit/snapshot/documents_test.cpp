@@ -63,6 +63,20 @@ TEST(Documents, SidecarAndBack) {
   EXPECT_FALSE(back->kernel_object);
 }
 
+TEST(Documents, SidecarThatTheOriginalReadsToo) {
+  Sidecar sidecar = sample();
+  sidecar.original_form = true;
+  json theirs = {{"storage_configs", json::array()}, {"boot_config", json::object()}};
+  json document = json::parse(render_sidecar(sidecar, theirs));
+  EXPECT_TRUE(is_own_sidecar(document));
+  EXPECT_EQ(document["storage_configs"], json::array());
+  auto back = parse_sidecar(document);
+  ASSERT_TRUE(back) << back.error().to_string();
+  EXPECT_TRUE(back->original_form);
+  EXPECT_EQ(back->shared, sidecar.shared);
+  EXPECT_FALSE(parse_sidecar(json::parse(render_sidecar(sample())))->original_form);
+}
+
 TEST(Documents, BadSidecars) {
   json good = json::parse(render_sidecar(sample()));
   auto kind_with = [&](const char* key, const json& value) {
@@ -79,6 +93,8 @@ TEST(Documents, BadSidecars) {
   EXPECT_EQ(kind_with("shared", {{"a", {{"home", "moon"}}}}), ErrorKind::kCorrupt);
   EXPECT_EQ(kind_with("shared", {{"a", 1}}), ErrorKind::kCorrupt);
   EXPECT_EQ(kind_with("kernel_object", json::array()), ErrorKind::kCorrupt);
+  EXPECT_EQ(kind_with("form", 1), ErrorKind::kCorrupt);
+  EXPECT_EQ(kind_with("form", "odd"), ErrorKind::kUnsupported);
   EXPECT_FALSE(is_own_sidecar(json::parse(R"({"storage_configs":[]})")));
 }
 
