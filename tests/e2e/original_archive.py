@@ -171,6 +171,14 @@ class WithItsStore(OriginalTest):
         self.take(gzip.compress(guest.pack(), 1), "--blobs", store, "--name", "twice")
         folder = self.out / "unpacked"
         folder.mkdir()
+        guest.write_to(folder)
+        self.c.ok("snapshot", "import", "--from-dir", folder, "--blobs", store, "--name", "plain", seconds=300)
+        self.c.ok("snapshot", "rm", "plain")
+        # a clone of it asks the same
+        self.c.fails(UNSUPPORTED, "vm", "clone", "--from-dir", folder, says="--blobs, or say --assume-same-blobs")
+        self.c.fails(NOT_FOUND, "vm", "clone", "--from-dir", folder, "--assume-same-blobs",
+                     says=f"{layers[0]}.erofs .* is not here: import image")
+        self.c.fails(USAGE, "vm", "clone", "--assume-same-blobs", "there:1", says="belong to --from-dir")
         self.c.ok("snapshot", "export", "--to-dir", self.out / "again", got["id"], seconds=300)
         self.assertEqual(sorted(os.listdir(self.c.root / "blobs")), blobs)
         self.c.ok("snapshot", "rm", got["id"], "twice")

@@ -4,7 +4,6 @@ sparse records, its envelope, its sidecar, and what a real Cloud Hypervisor save
 the paths and with the settings that the original gives its guests. A writer of its own, so that reading it
 proves something."""
 
-import gzip
 import json
 from pathlib import Path
 
@@ -139,8 +138,18 @@ class Guest:
             out += member(name, files[name])
         return out + extra + bytes(1024)
 
-    def zipped(self):
-        return gzip.compress(self.pack(), 1)
+    def write_to(self, folder):
+        """As plain files, with the envelope."""
+        envelope = json.dumps({"config": self.envelope, "version": 1}).encode()
+        for name, content in {"snapshot.json": envelope, **self.documents()}.items():
+            with open(folder / name, "wb") as file:
+                if isinstance(content, bytes):
+                    file.write(content)
+                    continue
+                file.truncate(content.size)
+                for at, data in content.pieces:
+                    file.seek(at)
+                    file.write(data)
 
 
 def container(*layers, boot=None):

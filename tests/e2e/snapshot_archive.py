@@ -208,6 +208,9 @@ class Forms(ArchiveTest):
         self.c.fails(NOT_FOUND, "snapshot", "verify", "nosuch", says="snapshot not found")
         self.c.fails(USAGE, "snapshot", "export", "--gzip", "--zstd", "a/b:1", says="exclude each other")
         self.c.fails(USAGE, "snapshot", "export", "--to-dir", self.out, "--gzip", "a/b:1", says="--to-dir")
+        self.c.fails(5, "snapshot", "export", "--compat", "-o", self.out / "x.tar", "a/b:1", seconds=300,
+                     says="only snapshots of Cloud Hypervisor|a guest that boots with a kernel object")
+        self.assertEqual(os.listdir(self.out), [])
         # the file that nobody named
         before = os.getcwd()
         os.chdir(self.out)
