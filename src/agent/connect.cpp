@@ -129,6 +129,7 @@ Result<sys::UniqueFd> connect_agent(const Connect& how, Deadline deadline) {
     auto socket = COCOON_TRY(try_connect(how, waiter));
     if (socket) return std::move(*socket);
     if (waiter.over()) return fail(ErrorKind::kTimeout, "no agent answers in the guest");
+    if (how.once) return fail(ErrorKind::kNotFound, "nobody listens in the guest");
     COCOON_TRY(pause_before_retry(how, waiter, pause));
     pause = std::min(pause * 2, kLongestPause);
   }

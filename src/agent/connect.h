@@ -23,6 +23,8 @@ struct Connect {
   const sys::LiveProcess* vmm = nullptr;
   // Made ready before each try (starting cocoon-mux); may be empty.
   std::function<Result<void>()> prepare = {};
+  // Nobody who listens now is an answer: kNotFound, and no second try.
+  bool once = false;
   // Called once when the agent does not answer at once.
   std::function<void()> on_wait = {};
 };

@@ -10,7 +10,8 @@
 #include "vmm/backend.h"
 
 namespace cocoon::engine {
-Result<agent::Session> open_agent(Ports& ports, const model::Vm& vm, Milliseconds limit) {
+Result<agent::Session> open_agent(Ports& ports, const model::Vm& vm, Milliseconds limit,
+                                  bool once) {
   if (vm.state != model::VmState::kRunning) {
     return fail(ErrorKind::kWrongState, "vm \"{}\" is {}, not running", vm.config.name,
                 model::state_name(vm.state));
@@ -26,7 +27,9 @@ Result<agent::Session> open_agent(Ports& ports, const model::Vm& vm, Millisecond
   how.socket = place.name;
   how.port = agent_wire::kAgentPort;
   how.vmm = &*vmm;
+  how.once = once;
   how.on_wait = [&] {
+    if (once) return;
     ports.note(fmt::format("waiting for the agent in vm \"{}\" (at most {} s)", vm.config.name,
                            limit.count() / 1000));
   };
@@ -58,8 +61,9 @@ Failure guest_failure(const agent_wire::Frame& frame) {
 }
 
 Result<agent_wire::Frame> ask_agent(Ports& ports, const model::Vm& vm, std::string_view line,
-                                    Milliseconds connect_limit, Milliseconds answer_limit) {
-  agent::Session session = COCOON_TRY(open_agent(ports, vm, connect_limit));
+                                    Milliseconds connect_limit, Milliseconds answer_limit,
+                                    bool once) {
+  agent::Session session = COCOON_TRY(open_agent(ports, vm, connect_limit, once));
   session.send_line(line);
   agent_wire::Frame frame = COCOON_TRY(session.wait_last(deadline_in(answer_limit)));
   if (frame.type == agent_wire::type::kError) return guest_failure(frame);

@@ -81,6 +81,7 @@ Result<model::Vm> undo_restore(Ports& ports, model::Vm vm, const std::string& wh
   COCOON_TRY(swap_back(ports, vm));
   vm.op.reset();
   if (!old_guest) {
+    COCOON_TRY(remove_stand_ins(vm));
     COCOON_TRY(remove_memory(ports, vm));
     COCOON_TRY(sys::remove_file(ports.paths.exit_file(vm.id)));
     COCOON_TRY(remove_vm_cgroup(ports, vm.id));

@@ -21,6 +21,7 @@
 #include "engine/snapshot_files.h"
 #include "engine/snapshot_settle.h"
 #include "engine/vm_files.h"
+#include "engine/vm_identity.h"
 #include "engine/vm_view.h"
 #include "store/snapshot_rows.h"
 #include "store/vm_rows.h"
@@ -279,12 +280,22 @@ Result<LiveVm> open_live(const Save& save) {
   return std::move(*live);
 }
 
+// How a clone of the guest will get its MACs has to be known before it is loaded. Only where that
+// makes a difference: the boot kit has an agent, and a VMM that cannot exchange NICs never will.
+Result<void> look_for_agent(Save& save) {
+  if (save.vm.nics.empty() || has_agent(save.vm)) return {};
+  if (!COCOON_TRY(save.backend.capabilities()).nic_swap) return {};
+  save.snapshot.agent = COCOON_TRY(find_agent(save.ports, save.vm));
+  return {};
+}
+
 Result<void> save_running(Save& save, Rollback& undo) {
   COCOON_TRY(reserve(save, undo));
   COCOON_TRY(prepare(save, undo));
   Copies copies = COCOON_TRY(open_copies(save));
   if (save.vm.memory_backing == "file") copies.flush_sources();
   LiveVm live = COCOON_TRY(open_live(save));
+  COCOON_TRY(look_for_agent(save));
   COCOON_TRY(sys::check_cancelled());
   COCOON_TRY(pause_and_capture(save, live, copies, nullptr));
   COCOON_TRY(finish(save));

@@ -41,6 +41,7 @@ struct Clone {
   const model::Snapshot& snapshot;
   model::Vm vm;  // as it will be
   DiskChanges disks;
+  bool wants_swap = false;  // of NICs
   int lock_fd = -1;
 };
 
@@ -70,6 +71,21 @@ Result<void> check_nics(const CloneRequest& request, std::size_t saved) {
   }
   return fail(ErrorKind::kUnsupported, "--nics {}: the snapshot's guest has {}", *request.nics,
               saved);
+}
+
+// Before the load: afterwards the guest has its NICs.
+Result<bool> plan_nic_swap(const CloneRequest& request, const vmm::Backend& backend,
+                           const model::Snapshot& snapshot) {
+  if (request.nic_swap == NicSwap::kOff || snapshot.vm.nics.empty()) return false;
+  if (request.nic_swap == NicSwap::kAuto) return is_mute(snapshot);
+  if (has_agent(snapshot.vm)) {
+    return fail(ErrorKind::kInvalid,
+                "--nic-swap on: the guest has an agent, which gives its NICs their addresses");
+  }
+  if (COCOON_TRY(backend.capabilities()).nic_swap) return true;
+  return fail(ErrorKind::kUnsupported,
+              "--nic-swap on: {} cannot give a guest that goes on other NICs (capability nic_swap)",
+              backend.name());
 }
 
 Result<model::Vm> plan_vm(Ports& ports, const CloneRequest& request, const vmm::Backend& backend,
@@ -178,16 +194,21 @@ Result<void> commit(Clone& clone, Rollback& undo) {
   return {};
 }
 
-// The guest runs behind a closed gate: it learns who it is, then the gate opens.
-Result<void> introduce(Clone& clone, Rollback& undo) {
-  auto told = tell_identity(clone.ports, as_running(clone.vm), clone.snapshot.vm, true);
+std::string untold_note(const Clone& clone, bool swapped) {
+  if (swapped) return swap_note(clone.vm);
+  return fmt::format(
+      "no agent in the guest: it still has the snapshot's addresses and name; in the guest:\n{}",
+      identity_hints(clone.vm, false));
+}
+
+// The guest runs behind a closed gate: it learns who it is, then the gate opens. `swapped`: its
+// NICs are those of the record already.
+Result<void> introduce(Clone& clone, bool swapped, Rollback& undo) {
+  const model::Vm& before = swapped ? clone.vm : clone.snapshot.vm;
+  auto told =
+      tell_identity(clone.ports, as_running(clone.vm), before, true, is_mute(clone.snapshot));
   if (told) {
-    if (!*told && !clone.vm.nics.empty()) {
-      clone.ports.note(
-          fmt::format("no agent in the guest: it still has the snapshot's addresses and name; in "
-                      "the guest:\n{}",
-                      identity_hints(clone.vm)));
-    }
+    if (!*told && !clone.vm.nics.empty()) clone.ports.note(untold_note(clone, swapped));
     COCOON_TRY(open_network(clone.vm), "open the network");
     return commit(clone, undo);
   }
@@ -201,12 +222,29 @@ Result<void> introduce(Clone& clone, Rollback& undo) {
   return pass(std::move(told).error());
 }
 
+Result<PlannedLoad> plan_clone_load(const Clone& clone, const model::Vm& loaded) {
+  auto planned = COCOON_TRY(plan_load(clone.ports, clone.backend, clone.snapshot, loaded,
+                                      clone.request.mode, clone.wants_swap));
+  bool refused =
+      clone.request.nic_swap == NicSwap::kOn && clone.wants_swap && planned.plan.stand_ins.empty();
+  if (!refused) return planned;
+  return fail(ErrorKind::kUnsupported,
+              "--nic-swap on: the guest's machine has no room for as many NICs again");
+}
+
+Result<void> load(Clone& clone, const PlannedLoad& planned) {
+  auto loaded = load_vm(clone.ports, clone.backend, clone.snapshot, planned, clone.vm);
+  bool held =
+      !loaded && loaded.error().kind == ErrorKind::kTimeout && !planned.plan.stand_ins.empty();
+  if (held) loaded.error().cause += "; --nic-swap off leaves it the NICs that it has";
+  return loaded;
+}
+
 Result<void> make_clone(Clone& clone, Rollback& undo) {
   Ports& ports = clone.ports;
   model::Vm& vm = clone.vm;
   // Everything that could refuse is asked before anything is made.
-  COCOON_TRY(plan_load(ports, clone.backend, clone.snapshot, as_loaded(clone.disks, vm),
-                       clone.request.mode));
+  COCOON_TRY(plan_clone_load(clone, as_loaded(clone.disks, vm)));
   vm.op = op_of("clone", clone.snapshot.id);
   auto blobs = COCOON_TRY(store::snapshot_blobs(ports.db, clone.snapshot.id));
   std::string base = "cocoon-clone-" + vm.id.substr(0, kNamePart);
@@ -216,16 +254,22 @@ Result<void> make_clone(Clone& clone, Rollback& undo) {
   COCOON_TRY(make_files(clone));
   undo_launch(ports, vm, undo);
   model::Vm loaded = as_host_can(ports, as_loaded(clone.disks, vm));
-  auto planned =
-      COCOON_TRY(plan_load(ports, clone.backend, clone.snapshot, loaded, clone.request.mode));
-  COCOON_TRY(load_vm(ports, clone.backend, clone.snapshot, planned, vm));
+  auto planned = COCOON_TRY(plan_clone_load(clone, loaded));
+  COCOON_TRY(load(clone, planned));
   COCOON_TRY(grow_root(clone), "grow the root disk");
   note_size(clone);
   COCOON_TRY(change_disks(ports, clone.backend, clone.disks, as_running(vm), clone.lock_fd));
-  return introduce(clone, undo);
+  return introduce(clone, !planned.plan.stand_ins.empty(), undo);
 }
 
 }  // namespace
+
+Result<NicSwap> parse_nic_swap(std::string_view text) {
+  if (text == "auto") return NicSwap::kAuto;
+  if (text == "on") return NicSwap::kOn;
+  if (text == "off") return NicSwap::kOff;
+  return fail(ErrorKind::kInvalid, "NIC swap \"{}\": must be auto, on or off", text);
+}
 
 Result<model::Vm> clone_vm(Ports& ports, const std::string& snapshot_id,
                            const CloneRequest& request) {
@@ -245,6 +289,7 @@ Result<model::Vm> clone_snapshot(Ports& ports, const model::Snapshot& snapshot,
   DiskChanges disks =
       COCOON_TRY(plan_disk_changes(*backend, request.dropped_disks, request.data_disks, vm),
                  "clone snapshot \"{}\"", what);
+  bool swap = COCOON_TRY(plan_nic_swap(request, *backend, snapshot), "clone snapshot \"{}\"", what);
   auto lock = COCOON_TRY(lock_vm(ports, vm.id, "clone"));
   Rollback undo_lock;
   undo_lock.add("remove the lock file", [&lock]() -> Result<void> {
@@ -252,7 +297,7 @@ Result<model::Vm> clone_snapshot(Ports& ports, const model::Snapshot& snapshot,
     return {};
   });
   Rollback undo;
-  Clone clone{ports, request, *backend, snapshot, std::move(vm), std::move(disks), lock.fd()};
+  Clone clone{ports, request, *backend, snapshot, std::move(vm), std::move(disks), swap, lock.fd()};
   auto made = make_clone(clone, undo);
   // A clone that is kept in spite of an error keeps its lock file too.
   if (clone.vm.state == model::VmState::kRunning) undo_lock.commit();

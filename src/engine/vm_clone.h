@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/ports.h"
@@ -13,6 +14,16 @@
 #include "vmm/saved.h"
 
 namespace cocoon::engine {
+
+// How the clone's guest gets MACs of its own.
+enum class NicSwap {
+  kAuto,  // its agent is told; where the snapshot says that there is none, as kOn if that can be
+  kOn,    // it gets other NICs
+  kOff,   // its agent is told, or its user
+};
+
+// "auto", "on", "off"; kInvalid for anything else.
+Result<NicSwap> parse_nic_swap(std::string_view text);
 
 // What the user asked for; not said: as in the snapshot.
 struct CloneRequest {
@@ -28,6 +39,7 @@ struct CloneRequest {
   std::vector<model::DataDiskSpec> data_disks;  // fresh ones, in addition; need not be complete
   std::vector<std::string> dropped_disks;       // names of data disks that are left out
   vmm::RestoreMode mode = vmm::RestoreMode::kAuto;
+  NicSwap nic_swap = NicSwap::kAuto;
   bool no_direct_io = false;
 };
 

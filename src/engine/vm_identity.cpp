@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "base/id.h"
+#include "engine/agent_access.h"
 #include "engine/vm_reseed.h"
 
 namespace cocoon::engine {
@@ -13,6 +14,8 @@ namespace {
 
 constexpr Milliseconds kKnownLimit{60'000};
 constexpr Milliseconds kGuessLimit{5'000};
+// A kernel that knows vsock says at once whether somebody listens; others are silent.
+constexpr Milliseconds kLookLimit{2'000};
 constexpr std::size_t kMachineIdBytes = 16;
 
 agent_wire::IdentityNic identity_nic(const model::Nic& nic, const model::Nic* before,
@@ -63,15 +66,34 @@ agent_wire::Identity identity_of(const model::Vm& vm, const model::Vm& before,
 
 bool has_agent(const model::Vm& vm) { return vm.boot.boot_kit; }
 
+Result<std::optional<bool>> find_agent(Ports& ports, const model::Vm& vm) {
+  auto answer = ask_agent(ports, vm, agent_wire::render_identity({}), kLookLimit, kGuessLimit,
+                          /*once=*/true);
+  if (answer) return std::optional<bool>(true);
+  ErrorKind kind = answer.error().kind;
+  if (kind == ErrorKind::kInterrupted) return pass(std::move(answer).error());
+  // Nobody listens, nothing in the guest knows vsock, or an agent that knows no identities. Were it
+  // wrong, by a guest that stood still for so long, the agent is found after the load.
+  bool none = kind == ErrorKind::kNotFound || kind == ErrorKind::kTimeout ||
+              kind == ErrorKind::kUnsupported;
+  return none ? std::optional<bool>(false) : std::nullopt;
+}
+
+bool is_mute(const model::Snapshot& snapshot) {
+  return !has_agent(snapshot.vm) && snapshot.agent && !*snapshot.agent;
+}
+
 Result<bool> tell_identity(Ports& ports, const model::Vm& vm, const model::Vm& before,
-                           bool new_machine_id) {
+                           bool new_machine_id, bool mute) {
   agent_wire::Identity identity = identity_of(vm, before, ports.config.dns);
   if (new_machine_id) identity.machine_id = COCOON_TRY(random_hex(kMachineIdBytes));
   agent_wire::Identity fresh = COCOON_TRY(fresh_identity());
   identity.entropy = std::move(fresh.entropy);
   identity.time_ns = fresh.time_ns;
-  auto report = apply_identity(ports, vm, identity, has_agent(vm) ? kKnownLimit : kGuessLimit);
+  Milliseconds limit = mute ? kLookLimit : kGuessLimit;
+  auto report = apply_identity(ports, vm, identity, has_agent(vm) ? kKnownLimit : limit, mute);
   bool nobody = !report && (report.error().kind == ErrorKind::kTimeout ||
+                            report.error().kind == ErrorKind::kNotFound ||
                             report.error().kind == ErrorKind::kUnsupported);
   if (nobody && !has_agent(vm)) return false;
   if (!report) return pass(std::move(report).error());
@@ -79,9 +101,9 @@ Result<bool> tell_identity(Ports& ports, const model::Vm& vm, const model::Vm& b
   return true;
 }
 
-std::string identity_hints(const model::Vm& vm) {
+std::string identity_hints(const model::Vm& vm, bool swapped) {
   std::string out = "  echo 3 > /proc/sys/vm/drop_caches\n";
-  for (std::size_t i = 0; i < vm.nics.size(); ++i) {
+  for (std::size_t i = 0; i < vm.nics.size() && !swapped; ++i) {
     out += fmt::format(
         "  ip link set dev eth{0} down\n  ip link set dev eth{0} address {1}\n"
         "  ip link set dev eth{0} up\n",
@@ -108,6 +130,14 @@ std::string identity_hints(const model::Vm& vm) {
   }
   if (!vm.nics.empty()) out += "  systemctl restart systemd-networkd\n";
   return out;
+}
+
+std::string swap_note(const model::Vm& vm) {
+  return fmt::format(
+      "no agent in the guest: it has new NICs with MACs of their own, which it has to set up "
+      "itself "
+      "(by DHCP it may have done so), and the snapshot's name; in the guest:\n{}",
+      identity_hints(vm, true));
 }
 
 }  // namespace cocoon::engine

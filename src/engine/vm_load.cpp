@@ -11,6 +11,7 @@
 #include "engine/vm_accel.h"
 #include "engine/vm_files.h"
 #include "engine/vm_launch.h"
+#include "engine/vm_network.h"
 #include "engine/vm_view.h"
 #include "model/wording.h"
 #include "store/snapshot_rows.h"
@@ -107,7 +108,7 @@ Result<model::Snapshot> ready_snapshot(Ports& ports, const std::string& id) {
 
 Result<PlannedLoad> plan_load(Ports& ports, const vmm::Backend& backend,
                               const model::Snapshot& snapshot, const model::Vm& vm,
-                              vmm::RestoreMode mode) {
+                              vmm::RestoreMode mode, bool swap_nics) {
   PlannedLoad out;
   COCOON_TRY(check_trust(snapshot));
   out.choice = COCOON_TRY(choose_accel(ports, backend, vm));
@@ -116,6 +117,7 @@ Result<PlannedLoad> plan_load(Ports& ports, const vmm::Backend& backend,
   saved.vm = &snapshot.vm;
   saved.dir = snapshot_dir(ports, snapshot.id);
   saved.files = COCOON_TRY(backend.saved_files(snapshot.vm));
+  saved.swap_nics = swap_nics;
   for (const std::string& name : saved.files.state) {
     if (model::find_member(snapshot, name) != nullptr) continue;
     return fail(ErrorKind::kCorrupt, "{} is not among the members", name);
@@ -170,10 +172,12 @@ Result<void> load_vm(Ports& ports, const vmm::Backend& backend, const model::Sna
   COCOON_TRY(place_links(ports, snapshot, planned, vm));
   for (const vmm::LoadText& text : plan.texts) COCOON_TRY(place_text(dir, vm, text));
   COCOON_TRY(start_user_network(ports, vm));
+  COCOON_TRY(make_stand_ins(vm, plan.stand_ins), "make TAPs for the former NICs");
   COCOON_TRY(launch_vm(ports, planned.choice, vm, plan.launch,
                        [&](const vmm::RunningVmm& running, Deadline deadline) {
                          return backend.finish_load(plan, running, deadline);
                        }));
+  if (!plan.stand_ins.empty()) COCOON_TRY(remove_stand_ins(vm));
   return remove_load_files(dir, plan);
 }
 

@@ -18,7 +18,7 @@ namespace cocoon::engine {
 Result<model::Snapshot> ready_snapshot(Ports& ports, const std::string& id);
 
 // How the record is loaded, with everything that could refuse it asked: backend and version,
-// processor, mode. No side effect.
+// processor, mode. `swap_nics` as in vmm::SavedVm. No side effect.
 struct PlannedLoad {
   vmm::AccelChoice choice;
   vmm::LoadPlan plan;
@@ -26,7 +26,7 @@ struct PlannedLoad {
 };
 Result<PlannedLoad> plan_load(Ports& ports, const vmm::Backend& backend,
                               const model::Snapshot& snapshot, const model::Vm& vm,
-                              vmm::RestoreMode mode);
+                              vmm::RestoreMode mode, bool swap_nics);
 
 // Copies members of kind disk into files of `dir` that belong to the VM's uid, but those in
 // `leave`.
@@ -35,7 +35,8 @@ Result<void> copy_disks(const model::Snapshot& snapshot, const store::fs::path& 
                         const std::vector<std::string>& leave);
 
 // Places what the VMM reads at the load (links, texts, memory), starts it and lets the guest go on.
-// Fills in `vm.vmm`, accel and nonce. The caller has registered undo_launch().
+// Fills in `vm.vmm`, accel and nonce. The caller has registered undo_launch(), and after an error
+// removes the stand-ins of NICs, with the VM's network or without (remove_stand_ins).
 Result<void> load_vm(Ports& ports, const vmm::Backend& backend, const model::Snapshot& snapshot,
                      const PlannedLoad& planned, model::Vm& vm);
 

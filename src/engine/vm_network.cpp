@@ -11,6 +11,7 @@
 #include "network/data_path.h"
 #include "network/netlink.h"
 #include "sys/cancel.h"
+#include "sys/fault.h"
 
 namespace cocoon::engine {
 namespace {
@@ -308,6 +309,29 @@ Result<void> close_network(const model::Vm& vm) {
     for (std::size_t i = 0; i < vm.nics.size(); ++i) {
       COCOON_TRY(network::close_gate(device_name(i), vm.nics[i].tap));
     }
+    return {};
+  });
+}
+
+Result<void> make_stand_ins(const model::Vm& vm, const std::vector<vmm::StandIn>& stand_ins) {
+  if (stand_ins.empty()) return {};
+  COCOON_TRY(check_place(vm));
+  return network::in_netns(network::netns_path(vm.id), [&]() -> Result<void> {
+    for (const vmm::StandIn& stand_in : stand_ins) {
+      COCOON_TRY(network::make_dead_end(stand_in.tap, stand_in.queue_pairs, vm.uid));
+    }
+    return {};
+  });
+}
+
+Result<void> remove_stand_ins(const model::Vm& vm) {
+  if (!network::is_netns(network::netns_path(vm.id))) return {};
+  return network::in_netns(network::netns_path(vm.id), [&]() -> Result<void> {
+    auto netlink = COCOON_TRY(network::Netlink::open());
+    for (std::size_t index = 0; index < static_cast<std::size_t>(model::kMaxNics); ++index) {
+      COCOON_TRY(network::delete_device(netlink, vmm::stand_in_name(index)));
+    }
+    sys::side_effect("remove stand-in TAPs");
     return {};
   });
 }

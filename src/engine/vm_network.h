@@ -13,6 +13,7 @@
 #include "network/cni/plugin.h"
 #include "network/netns.h"
 #include "vmm/capabilities.h"
+#include "vmm/saved.h"
 
 namespace cocoon::engine {
 
@@ -42,6 +43,11 @@ Result<void> make_network(Ports& ports, model::Vm& vm, std::size_t first, int lo
 // has its identity). For VMs with TAPs; nothing to do for others.
 Result<void> open_network(const model::Vm& vm);
 Result<void> close_network(const model::Vm& vm);
+
+// The TAPs that a load alone needs, in the VM's namespace.
+Result<void> make_stand_ins(const model::Vm& vm, const std::vector<vmm::StandIn>& stand_ins);
+// Removes all that the VM may have; none is fine.
+Result<void> remove_stand_ins(const model::Vm& vm);
 
 // For a start: everything is there, or is made again with the same addresses and MACs. kConflict:
 // the network gives out other addresses now. True: the record has changed.

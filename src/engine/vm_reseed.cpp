@@ -47,10 +47,10 @@ Result<agent_wire::Identity> fresh_identity() {
 
 Result<IdentityReport> apply_identity(Ports& ports, const model::Vm& vm,
                                       const agent_wire::Identity& identity,
-                                      Milliseconds connect_limit) {
-  auto frame = COCOON_TRY(
-      ask_agent(ports, vm, agent_wire::render_identity(identity), connect_limit, kAnswerLimit),
-      "give vm \"{}\" its identity", vm.config.name);
+                                      Milliseconds connect_limit, bool once) {
+  auto frame = COCOON_TRY(ask_agent(ports, vm, agent_wire::render_identity(identity), connect_limit,
+                                    kAnswerLimit, once),
+                          "give vm \"{}\" its identity", vm.config.name);
   IdentityReport report;
   for (std::string& item : frame.items) {
     bool failed = item.find(": ") != std::string::npos;

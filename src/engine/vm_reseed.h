@@ -25,9 +25,9 @@ struct IdentityReport {
 Result<agent_wire::Identity> fresh_identity();
 
 // Sends the identity and returns what became of it. Applying it twice changes nothing. Errors as
-// open_agent; kUnsupported when the agent cannot (the original's).
+// open_agent (`once` too); kUnsupported when the agent cannot (the original's).
 Result<IdentityReport> apply_identity(Ports& ports, const model::Vm& vm,
                                       const agent_wire::Identity& identity,
-                                      Milliseconds connect_limit);
+                                      Milliseconds connect_limit, bool once = false);
 
 }  // namespace cocoon::engine

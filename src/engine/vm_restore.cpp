@@ -32,6 +32,7 @@ struct Restore {
   model::Vm before;
   model::Vm vm;
   int lock_fd = -1;
+  bool swaps_nics = false;  // the guest gets other NICs: it was another VM's
 };
 
 // The same disks in the same order: what the guest knows of them is in its memory.
@@ -133,11 +134,13 @@ Result<void> settle_in(Restore& restore) {
   restore.vm.hibernation.clear();
   restore.vm.op = op_of(kRestoreOp, fmt::format("{} {}", restore.snapshot.id, kRestoreDone));
   COCOON_TRY(store_vm(ports, restore.vm, true));
-  auto told = tell_identity(ports, restore.vm, restore.snapshot.vm, false);
+  const model::Vm& before = restore.swaps_nics ? restore.vm : restore.snapshot.vm;
+  auto told = tell_identity(ports, restore.vm, before, false, is_mute(restore.snapshot));
   if (!told) {
     ports.note(fmt::format("the guest was not told of the time: {}", told.error().to_string()));
   } else if (!*told) {
     ports.note("no agent in the guest: its clock is the snapshot's");
+    if (restore.swaps_nics) ports.note(swap_note(restore.vm));
   }
   restore.vm = COCOON_TRY(finish_restore(ports, std::move(restore.vm)));
   return {};
@@ -145,8 +148,10 @@ Result<void> settle_in(Restore& restore) {
 
 Result<void> restore(Restore& restore) {
   Ports& ports = restore.ports;
-  auto planned = COCOON_TRY(plan_load(ports, restore.backend, restore.snapshot,
-                                      as_host_can(ports, restore.vm), restore.mode));
+  auto planned =
+      COCOON_TRY(plan_load(ports, restore.backend, restore.snapshot, as_host_can(ports, restore.vm),
+                           restore.mode, is_mute(restore.snapshot)));
+  restore.swaps_nics = !planned.plan.stand_ins.empty();
   COCOON_TRY(set_step(restore, "stage", false));
   Rollback undo;
   undo.add("leave the VM as it was", [&restore]() -> Result<void> {

@@ -227,6 +227,7 @@ json to_stored_json(const Snapshot& snapshot) {
               {"pause_us", snapshot.pause_us},
               {"created_at", snapshot.created_at}};
   if (!snapshot.parent.empty()) out["parent"] = snapshot.parent;
+  if (snapshot.agent) out["agent"] = *snapshot.agent;
   if (!snapshot.cpu.flags.empty()) {
     out["cpu_facts"] = {{"vendor", snapshot.cpu.vendor},
                         {"model", snapshot.cpu.model},
@@ -253,6 +254,7 @@ Result<Snapshot> parse_snapshot(const json& in) {
   fields.get("hibernated", snapshot.hibernated);
   fields.get("pause_us", snapshot.pause_us);
   fields.get("created_at", snapshot.created_at);
+  if (fields.find("agent") != nullptr) fields.get("agent", snapshot.agent.emplace());
   COCOON_TRY(fields.check());
   if (format != kFormat) {
     return fail(ErrorKind::kCorrupt, "snapshot record of format {}, known is {}", format, kFormat);
@@ -351,6 +353,7 @@ json to_public_json(const Snapshot& snapshot, std::int64_t allocated) {
   put("nics", snapshot.vm.nics.size(), !snapshot.vm.nics.empty());
   put("source_vm", snapshot.source_vm, !snapshot.source_vm.empty());
   put("parent", snapshot.parent, !snapshot.parent.empty());
+  put("agent", snapshot.agent.value_or(false), snapshot.agent.has_value());
   put("imported", true, snapshot.imported);
   put("untrusted", true, snapshot.untrusted);
   put("hibernated", true, snapshot.hibernated);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -65,6 +66,9 @@ struct Snapshot {
   // The ID of the snapshot that this one builds on: its memory member holds what has changed since
   // that (`snapshot save --incremental`). Empty: it is whole.
   std::string parent;
+  // Was there an agent in the guest that could be told who it is? Absent: nobody asked, or it did
+  // not say.
+  std::optional<bool> agent;
   bool imported = false;  // came from elsewhere
   // Imported, and its VMM's state names files in a way that nobody can check: it is not loaded
   // (design decision 8).

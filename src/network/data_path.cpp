@@ -240,6 +240,18 @@ Result<void> make_tap(const std::string& name, int queue_pairs, uid_t owner) {
   return {};
 }
 
+Result<void> make_dead_end(const std::string& name, int queue_pairs, uid_t owner) {
+  Netlink netlink = COCOON_TRY(Netlink::open());
+  COCOON_TRY(delete_device(netlink, name));
+  COCOON_TRY(make_tap(name, queue_pairs, owner));
+  Link tap = COCOON_TRY(netlink.link(name));
+  Requests requests;
+  requests.push_back(no_link_local(tap));
+  // By the VMM it would take rights that it has not.
+  requests.push_back(bring_up(tap));
+  return netlink.run(std::move(requests));
+}
+
 Result<void> delete_device(Netlink& netlink, const std::string& name) {
   auto link = COCOON_TRY(netlink.find_link(name));
   if (!link) return {};

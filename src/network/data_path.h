@@ -44,6 +44,9 @@ Result<bool> is_connected(const std::string& device, const std::string& tap);
 // one pair.
 Result<void> make_tap(const std::string& name, int queue_pairs, uid_t owner);
 
+// Makes a TAP that leads nowhere: up, and redirected to nothing. One of that name is replaced.
+Result<void> make_dead_end(const std::string& name, int queue_pairs, uid_t owner);
+
 // Deletes a device; not there is fine.
 Result<void> delete_device(Netlink& netlink, const std::string& name);
 

@@ -168,7 +168,8 @@ class Backend {
                                                         const OriginalPaths& paths,
                                                         const std::filesystem::path& dir) const;
 
-  // From "the process exists" to "the guest runs on". Errors as finish_start.
+  // From "the process exists" to "the guest runs on". Errors as finish_start; kTimeout also for a
+  // guest that does not let go of what LoadPlan::leaving names.
   virtual Result<void> finish_load(const LoadPlan& plan, const RunningVmm& vmm,
                                    Deadline deadline) const;
 

@@ -38,6 +38,7 @@ std::vector<std::pair<std::string_view, bool>> capability_flags(const Capabiliti
           {"mmap_restore", able.mmap_restore},
           {"ondemand_restore", able.ondemand_restore},
           {"incremental", able.incremental},
+          {"nic_swap", able.nic_swap},
           {"needs_vmlinux", able.needs_vmlinux},
           {"ends_by_reboot", able.ends_by_reboot}};
 }

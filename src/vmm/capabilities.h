@@ -46,6 +46,7 @@ struct Capabilities {
   bool mmap_restore = false;        // a load maps the snapshot's memory, copy on write
   bool ondemand_restore = false;    // a load reads memory in page by page
   bool incremental = false;         // a save may hold only the memory that has changed
+  bool nic_swap = false;            // a loaded guest can get other NICs in place of those it had
   GracefulStop graceful_stop = GracefulStop::kNone;
   int max_disks = 0;  // all roles together, from the device plan that would be launched, no NIC
   int max_cpus = 0;

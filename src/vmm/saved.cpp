@@ -33,4 +33,6 @@ Result<RestoreMode> parse_restore_mode(std::string_view text) {
               text);
 }
 
+std::string stand_in_name(std::size_t index) { return fmt::format("old{}", index); }
+
 }  // namespace cocoon::vmm

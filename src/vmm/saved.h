@@ -48,6 +48,20 @@ struct SavedVm {
   SavedFiles files;
   // Where it holds only the memory that has changed since another snapshot: the bytes of the whole.
   std::optional<std::int64_t> memory_bytes = std::nullopt;
+  // Nobody in the guest can give its NICs other MACs. Where the new record has other ones, and the
+  // guest's machine has room, it gets NICs that are other devices (Capabilities::nic_swap).
+  bool swap_nics = false;
+};
+
+// "old0": of NIC `index`.
+std::string stand_in_name(std::size_t index);
+
+// A TAP that is there for a load alone: what the guest's former NIC is on until the guest has let
+// go of it. Nothing passes through it.
+struct StandIn {
+  std::string tap;      // device name in the VM's network namespace
+  int queue_pairs = 1;  // as many as that NIC has
+  bool operator==(const StandIn&) const = default;
 };
 
 // A small file that the VMM reads at load, made anew each time.
@@ -81,6 +95,12 @@ struct LoadPlan {
   // go once the load is done.
   std::vector<std::string> kept;
   std::vector<LoadText> texts;  // files to be written there, root:vm-gid 0440
+  // The guest gets other NICs: one for each of those it had. Made before the VMM starts, up and
+  // owned by the VM's uid; they go once the load is done, however it ended. Empty: it keeps its
+  // NICs.
+  std::vector<StandIn> stand_ins;
+  // IDs of devices that the guest has to let go of before the load is done.
+  std::vector<std::string> leaving;
   // The member that becomes the VM's own memory file (Launch::memory_file_bytes): a copy. Empty:
   // none.
   std::string memory_copy;

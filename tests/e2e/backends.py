@@ -20,12 +20,13 @@ CAPABILITIES = {
              "compressed_kernel", "hotplug", "software_emulation", "snapshots", "incremental"},
     "cloud-hypervisor": {"uefi", "qcow2", "disk_serials", "per_disk_direct_io", "reboot_in_place",
                          "compressed_kernel", "hotplug", "windows", "snapshots", "mmap_restore",
-                         "ondemand_restore", "incremental"},
+                         "ondemand_restore", "incremental", "nic_swap"},
     "firecracker": {"snapshots", "mmap_restore", "incremental"},
 }
 # Those of them that the program reports under the same name.
 REPORTED = ("uefi", "qcow2", "disk_serials", "per_disk_direct_io", "hotplug", "reboot_in_place",
-            "windows", "snapshots", "mmap_restore", "ondemand_restore", "incremental")
+            "windows", "snapshots", "mmap_restore", "ondemand_restore", "incremental",
+            "nic_swap")
 # Program, variable that names another one, how to get it.
 PROGRAMS = {
     "qemu": ("qemu-system-x86_64", "COCOON_QEMU_BINARY", "scripts/setup run installs it"),

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import cocoon_e2e
 import private_host
+import tarballs
+from cloud_hypervisor import Api
 from cocoon_e2e import SLOW, StoreTest, wait_for
 from private_host import conflist, run, write_network
 
@@ -314,6 +316,228 @@ class Clones(NetworkTest):
             self.assertEqual(self.c.inspect("src")["network_configs"][0]["network"]["ip"], ip)
             pinged = self.sh("src", "ping -c 2 -W 3 10.88.0.1")
             self.assertEqual(pinged.code, 0, pinged)
+
+
+# What an image brings that sets its own NICs up by DHCP, and tells on its console which it has. Nobody but
+# itself configures it: its kernel and init know nothing of us.
+NIC_SCRIPTS = {
+    "etc/init.d/rcS": """#!/bin/sh
+[ -d /proc/self ] || mount -t proc proc /proc
+[ -d /sys/class ] || mount -t sysfs sysfs /sys
+[ -c /dev/null ] || mount -t devtmpfs devtmpfs /dev
+grep -q ' /run ' /proc/mounts || mount -t tmpfs tmpfs /run
+for module in /nics/*.ko; do insmod $module; done
+/nics/watch &
+""",
+    "nics/watch": """#!/bin/sh
+seen=
+while true; do
+  now=
+  for nic in /sys/class/net/eth*; do
+    [ -e $nic/address ] || continue
+    mac=$(cat $nic/address)
+    now="$now ${nic##*/}=$mac"
+    [ -e /run/$mac ] && continue
+    ip link set ${nic##*/} up
+    udhcpc -i ${nic##*/} -n -q -t 3 -T 2 -s /nics/lease >/dev/null 2>&1 && : >/run/$mac
+  done
+  [ "$now" = "$seen" ] || echo "nics:$now"
+  seen=$now
+  sleep 1
+done
+""",
+    "nics/lease": """#!/bin/sh
+[ "$1" = bound ] || exit 0
+ip addr flush dev $interface
+ip addr add $ip/$mask dev $interface
+echo "lease $interface $ip" >/dev/console
+""",
+}
+NIC_MODULES = ("net/core/failover", "drivers/net/net_failover", "drivers/net/virtio_net")   # in this order
+
+
+def nic_layer(path):
+    """A layer over the image own-kernel that makes such a guest of it."""
+    modules = cocoon_e2e.ASSETS / "kernel-small/lib/modules"
+    folder = modules / (cocoon_e2e.ASSETS / "kernel-small/.complete").read_text().strip() / "kernel"
+    entries = [tarballs.directory("nics")]
+    entries += [tarballs.entry(name, text.encode(), mode=0o755) for name, text in NIC_SCRIPTS.items()]
+    entries += [tarballs.entry(f"nics/{i}.ko", (folder / f"{name}.ko").read_bytes())
+                for i, name in enumerate(NIC_MODULES)]
+    return tarballs.write_tar(path, entries)
+
+
+class WithoutAgent(NetworkTest):
+    """Guests that nobody can tell who they are: a clone gets other NICs, with MACs of its own, in place
+    of those that it had when it was saved."""
+    kernel = None
+    images = ()
+    capabilities = ("snapshots", "nic_swap")
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        layer = nic_layer(cls.c.base / "nics.tar")
+        cls.c.ok("image", "import", "own-nics", cocoon_e2e.IMAGES / "own-kernel.tar", layer, seconds=300)
+        cls.rows = cls.c.census.rows()
+
+    def setUp(self):
+        super().setUp()
+        run("ip", "link", "add", "br7", "type", "bridge")
+        self.addCleanup(run, "ip", "link", "del", "br7")
+        run("ip", "addr", "add", "10.77.0.1/24", "dev", "br7")
+        run("ip", "link", "set", "br7", "up")
+        self.leases = self.c.base / "leases"
+        self.leases.write_text("")
+        self.server = subprocess.Popen(
+            ["dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--interface=br7",
+             "--bind-interfaces", "--dhcp-range=10.77.0.50,10.77.0.99,1h", f"--dhcp-leasefile={self.leases}",
+             "--pid-file", "--user=root"], stderr=subprocess.DEVNULL)
+        self.addCleanup(self.stop_server)
+        write_network(conflist("lan", bridge="br7", ipam={}, ports=False, isGateway=False, masquerade=False))
+
+    def tearDown(self):
+        self.c.remove_vms()
+        ids = [s["id"] for s in self.c.ok("snapshot", "list", "-o", "json").json()]
+        if ids:
+            self.c.ok("snapshot", "rm", *ids)
+        self.stop_server()   # its leases lie in the store's directory, so it would count as left behind
+        super().tearDown()
+
+    def stop_server(self):
+        self.server.kill()
+        self.server.wait()
+
+    def start(self, *flags):
+        self.create("--name", "src", *flags, "own-nics")
+        self.c.ok("vm", "start", "src", seconds=120)
+        vm = self.c.inspect("src")
+        for _ in vm["network_configs"]:
+            self.wait_leases(vm)
+        return vm
+
+    def macs(self, vm):
+        return sorted(nic["mac"] for nic in vm["network_configs"])
+
+    def seen(self, vm):
+        """MACs of the NICs that the guest had when it last told of a change."""
+        told = re.findall(r"^nics:(.*)$", self.c.console_text(vm["id"]), re.M)
+        return sorted(re.findall(r"=([0-9a-f:]{17})", told[-1])) if told else []
+
+    def wait_nics(self, vm, macs=None):
+        macs = macs or self.macs(vm)
+        wait_for(f"the guest of {vm['config']['name']} to have {macs}", lambda: self.seen(vm) == macs, 60, 0.3)
+
+    def address(self, mac):
+        """What the DHCP server gave to that MAC."""
+        found = re.search(rf"^\d+ {mac} (\S+)", self.leases.read_text(), re.M)
+        return found and found.group(1)
+
+    def wait_leases(self, vm):
+        """Every NIC of the guest has an address that the host reaches it by; they are returned."""
+        addresses = {wait_for(f"a lease of {mac}", lambda mac=mac: self.address(mac), 90, 0.3)
+                     for mac in self.macs(vm)}
+        for address in addresses:
+            wait_for(f"{address} to answer",
+                     lambda address=address: "1 received" in run("ping", "-c", "1", "-W", "2", address, check=False),
+                     60)
+        return addresses
+
+    def clone(self, snapshot, name, *flags):
+        result = self.c.ok("vm", "clone", "--name", name, "-o", "json", *flags, snapshot, seconds=300)
+        return result.json(), result.err
+
+    def devices(self, vm):
+        return {link["ifname"] for link in private_host.links(f"cocoon-{vm['id']}")} - {"lo"}
+
+    def test_a_clone_gets_nics_of_its_own(self):
+        source = self.start()
+        theirs = self.wait_leases(source)
+        saved = self.c.ok("snapshot", "save", "--name", "base", "-o", "json", "src", seconds=300).json()
+        self.assertIs(saved["agent"], False)
+        one, said = self.clone("base", "one")
+        self.assertIn("new NICs with MACs of their own", said)
+        self.assertIn("hostnamectl set-hostname one", said)
+        self.assertNotIn("ip link set", said)
+        self.assertNotEqual(self.macs(one), self.macs(source))
+        self.wait_nics(one)
+        mine = self.wait_leases(one)
+        self.assertFalse(mine & theirs)
+        self.assertEqual(self.seen(source), self.macs(source), "the source has kept its own")
+        self.wait_leases(source)
+        self.assertEqual(self.devices(one), {"eth0", "tap0"})
+        if cocoon_e2e.backends.NAME == "cloud-hypervisor":
+            self.check_device(one)
+
+        # a snapshot of the clone is one like any other
+        self.c.ok("snapshot", "save", "--name", "again", "one", seconds=300)
+        two, _ = self.clone("again", "two")
+        self.wait_nics(two)
+        self.assertFalse(self.wait_leases(two) & (mine | theirs))
+        self.assertEqual(self.devices(two), {"eth0", "tap0"})
+        # restored to its own, it keeps its NICs; to another VM's, it gets its own again
+        result = self.c.ok("vm", "restore", "one", "again", seconds=300)
+        self.assertNotIn("new NICs", result.err)
+        self.wait_nics(one)
+        self.assertEqual(self.wait_leases(one), mine)
+        result = self.c.ok("vm", "restore", "two", "base", seconds=300)
+        self.assertIn("new NICs", result.err)
+        self.wait_nics(two)
+        self.wait_leases(two)
+        self.assertEqual(self.devices(two), {"eth0", "tap0"})
+        # and starts anew with them
+        self.c.ok("vm", "stop", "--force", "one")
+        self.c.ok("vm", "start", "one", seconds=120)
+        self.wait_nics(one)
+        self.assertEqual(self.wait_leases(one), mine)
+
+    def check_device(self, vm):
+        """Cloud Hypervisor itself has the new NIC only."""
+        info = Api(self.c.vm_dir(vm["id"]) / "sock").call("GET", "vm.info")
+        nics = info["config"]["net"]
+        self.assertEqual([(nic["tap"], nic["mac"]) for nic in nics], [("tap0", self.macs(vm)[0])])
+        in_tree = {name for name in info["device_tree"] if name.startswith("net")}
+        self.assertEqual(in_tree, {nics[0]["id"]})
+
+    def test_two_nics_of_a_bridge(self):
+        source = self.start("--bridge", "br7", "--nics", "2")
+        self.c.ok("snapshot", "save", "--name", "base", "src", seconds=300)
+        before = private_host.census()
+        clone, said = self.clone("base", "one")
+        self.assertEqual(said.count("MACAddress="), 2, said)
+        self.wait_nics(clone)
+        self.assertEqual(len(self.wait_leases(clone)), 2)
+        self.assertEqual(self.seen(source), self.macs(source))
+        self.assertEqual(self.devices(clone), {"eth0", "eth1", "tap0", "tap1"})
+        ports = {line for line in private_host.census() - before if line.startswith("link ")}
+        self.assertEqual(ports, {f"link cb{clone['id'][:8]}-{i}" for i in range(2)})
+
+    def test_nics_stay_if_asked(self):
+        source = self.start()
+        self.c.ok("snapshot", "save", "--name", "base", "src", seconds=300)
+        clone, said = self.clone("base", "one", "--nic-swap", "off")
+        self.assertIn(f"ip link set dev eth0 address {self.macs(clone)[0]}", said)
+        self.assertEqual(self.seen(clone) or self.macs(source), self.macs(source))
+        self.assertEqual(self.devices(clone), {"eth0", "tap0"})
+
+
+class NicSwapRefused(NetworkTest):
+    capabilities = ("snapshots",)
+
+    def tearDown(self):
+        self.c.remove_vms()
+        ids = [s["id"] for s in self.c.ok("snapshot", "list", "-o", "json").json()]
+        if ids:
+            self.c.ok("snapshot", "rm", *ids)
+        super().tearDown()
+
+    def test_where_it_cannot_be(self):
+        self.boot("src", "sleep 100000")
+        self.c.ok("vm", "wait", "src", seconds=120)
+        saved = self.c.ok("snapshot", "save", "--name", "base", "-o", "json", "src", seconds=300).json()
+        self.assertNotIn("agent", saved, "the boot kit's is known to be there")
+        self.c.fails(cocoon_e2e.USAGE, "vm", "clone", "--nic-swap", "on", "base", says="has an agent")
+        self.c.fails(cocoon_e2e.USAGE, "vm", "clone", "--nic-swap", "maybe", "base", says="nic-swap")
 
 
 class OwnKernel(NetworkTest):

@@ -25,6 +25,7 @@ struct CloneFlags {
   std::optional<std::string> storage;
   std::vector<std::string> data_disks;
   std::string mode;
+  std::string nic_swap;
   bool on_demand = false;
   bool no_direct_io = false;
   SnapshotDirectory directory;
@@ -49,6 +50,8 @@ Result<engine::CloneRequest> make_request(const CloneFlags& flags) {
                 kMostClones);
   }
   if (!flags.mode.empty()) request.mode = COCOON_TRY(vmm::parse_restore_mode(flags.mode));
+  if (!flags.nic_swap.empty())
+    request.nic_swap = COCOON_TRY(engine::parse_nic_swap(flags.nic_swap));
   if (flags.on_demand) request.mode = vmm::RestoreMode::kOnDemand;
   return request;
 }
@@ -207,6 +210,11 @@ std::vector<Flag> other_flags(CloneFlags& flags) {
            .target = &request.bridge,
            .help = "bridge of the host instead of a CNI network",
            .value_name = "DEVICE"},
+          {.name = "nic-swap",
+           .target = &flags.nic_swap,
+           .help = "new devices in place of the guest's NICs (default auto: where it has no agent)",
+           .value_name = "WHEN",
+           .choices = {"auto", "on", "off"}},
           {.name = "restore-mode",
            .target = &flags.mode,
            .help = "how memory comes back (default auto)",

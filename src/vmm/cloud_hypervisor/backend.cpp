@@ -62,6 +62,7 @@ Result<Capabilities> CloudHypervisorBackend::capabilities() const {
   out.mmap_restore = out.version >= kMapsMemory;
   out.ondemand_restore = out.version >= kMapsMemory;
   out.incremental = out.snapshots;
+  out.nic_swap = true;
   out.graceful_stop = GracefulStop::kPowerButton;
   out.max_disks = kFreeSlotsDirect;
   out.max_cpus = kMaxCpus;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Disks of a running Cloud Hypervisor (spec 03 §10, §26).
-#include <algorithm>
-
 #include "vmm/api_client.h"
 #include "vmm/cloud_hypervisor/backend.h"
+#include "vmm/cloud_hypervisor/devices.h"
 #include "vmm/cloud_hypervisor/payload.h"
 #include "vmm/cloud_hypervisor/plan.h"
 #include "vmm/plan_rules.h"
@@ -12,59 +11,10 @@ namespace cocoon::vmm::cloud_hypervisor {
 namespace {
 
 constexpr VmmDoor kDoor{"Cloud Hypervisor", kApiSocket};
-constexpr Milliseconds kPoll{50};
 
 Result<PlacedDisk<DiskPlan>> find_disk(const model::Vm& vm, const std::string& path) {
   Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
   return find_placed_disk(vm, plan.disks, path);
-}
-
-// What vm.info says of devices. A device that is being removed leaves the configuration at once and
-// the tree when the guest has let go of it.
-class Devices {
- public:
-  static Result<Devices> ask(ApiClient& client, Deadline deadline) {
-    Devices devices;
-    devices.info_ = COCOON_TRY(client.call({"GET", "/api/v1/vm.info", nullptr}, deadline));
-    if (!devices.info_.is_object() || !devices.tree().is_object()) {
-      return fail(ErrorKind::kCorrupt, "vm.info: no devices in the answer");
-    }
-    return devices;
-  }
-  bool has(const std::string& id) const { return tree().contains(id); }
-  // Is it still wanted?
-  bool is_configured(const std::string& id) const {
-    auto config = info_.find("config");
-    if (config == info_.end() || !config->is_object()) return false;
-    auto disks = config->find("disks");
-    if (disks == config->end() || !disks->is_array()) return false;
-    return std::any_of(disks->begin(), disks->end(), [&id](const nlohmann::json& disk) {
-      auto own = disk.is_object() ? disk.find("id") : disk.end();
-      return disk.is_object() && own != disk.end() && *own == id;
-    });
-  }
-
- private:
-  const nlohmann::json& tree() const {
-    static const nlohmann::json kNone;
-    auto tree = info_.find("device_tree");
-    return tree == info_.end() ? kNone : *tree;
-  }
-  nlohmann::json info_;
-};
-
-Result<void> wait_gone(ApiClient& client, const std::string& id, const RunningVmm& vmm,
-                       Deadline deadline) {
-  while (true) {
-    Devices devices = COCOON_TRY(Devices::ask(client, deadline));
-    if (!devices.has(id)) return {};
-    if (time_left(deadline).count() == 0) {
-      return fail(ErrorKind::kTimeout,
-                  "the guest does not let go of the device (it may be busy, still booting, or "
-                  "without PCI hot-plug)");
-    }
-    if (COCOON_TRY(has_ended(vmm, kPoll))) return died(vmm, kDoor.program);
-  }
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "sys/files.h"
 #include "vmm/api_client.h"
 #include "vmm/cloud_hypervisor/backend.h"
+#include "vmm/cloud_hypervisor/devices.h"
 #include "vmm/cloud_hypervisor/original.h"
 #include "vmm/cloud_hypervisor/payload.h"
 #include "vmm/cloud_hypervisor/saved_state.h"
@@ -111,7 +112,8 @@ Result<LoadPlan> CloudHypervisorBackend::plan_load(const model::Vm& vm, const Sa
   }
   COCOON_TRY(check_memory_member(saved, plan), "read the snapshot");
   SavedTexts texts = COCOON_TRY(read_texts(saved.dir, plan.vcpus), "read the snapshot");
-  LoadPlan load = COCOON_TRY(render_load(vm, *saved.vm, texts, memory, host), "read the snapshot");
+  LoadPlan load = COCOON_TRY(render_load(vm, *saved.vm, texts, memory, host, saved.swap_nics),
+                             "read the snapshot");
   load.launch.program = COCOON_TRY(find_program(binary_));
   return load;
 }
@@ -138,7 +140,12 @@ Result<std::vector<LoadText>> CloudHypervisorBackend::render_original(
 
 Result<void> CloudHypervisorBackend::finish_load(const LoadPlan& plan, const RunningVmm& vmm,
                                                  Deadline deadline) const {
-  return make_calls(plan.launch.calls, vmm, kDoor, deadline);
+  COCOON_TRY(make_calls(plan.launch.calls, vmm, kDoor, deadline));
+  ApiClient client(vmm, kDoor);
+  for (const std::string& id : plan.leaving) {
+    COCOON_TRY(wait_gone(client, id, vmm, deadline), "exchange the guest's NICs");
+  }
+  return {};
 }
 
 }  // namespace cocoon::vmm::cloud_hypervisor

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/cloud_hypervisor/snapshot.h"
 
+#include "vmm/cloud_hypervisor/nic_swap.h"
 #include "vmm/cloud_hypervisor/payload.h"
 #include "vmm/cloud_hypervisor/saved_state.h"
 
@@ -30,6 +31,14 @@ Json restore_body(RestoreMode mode) {
   Json body{{"source_url", "file://."}};
   if (mode == RestoreMode::kOnDemand) body["memory_restore_mode"] = "OnDemand";
   return body;
+}
+
+// What is said to the VMM; between the two the guest is paused.
+std::vector<ApiCall> load_calls(RestoreMode mode, std::vector<ApiCall> while_paused) {
+  std::vector<ApiCall> calls{{"PUT", "/api/v1/vm.restore", restore_body(mode)}};
+  for (ApiCall& call : while_paused) calls.push_back(std::move(call));
+  calls.push_back({"PUT", "/api/v1/vm.resume", nullptr});
+  return calls;
 }
 
 void allow_page_faults(Json& config) {
@@ -76,7 +85,8 @@ Result<MemoryPlan> plan_memory(const model::Vm& vm, const SavedFiles& files, Res
 }
 
 Result<LoadPlan> render_load(const model::Vm& vm, const model::Vm& saved_vm,
-                             const SavedTexts& texts, const MemoryPlan& memory, const Host& host) {
+                             const SavedTexts& texts, const MemoryPlan& memory, const Host& host,
+                             bool swap) {
   Plan plan = COCOON_TRY(parse_plan(vm.device_plan));
   Plan saved_plan = COCOON_TRY(parse_plan(saved_vm.device_plan), "the snapshot");
   if (plan != saved_plan) {
@@ -89,10 +99,14 @@ Result<LoadPlan> render_load(const model::Vm& vm, const model::Vm& saved_vm,
   if (memory.mode == RestoreMode::kOnDemand) own.huge_page_size = 0;
   Json made = COCOON_TRY(render_load_config(vm, plan, own, config, memory.home, memory.file));
   if (memory.mode == RestoreMode::kOnDemand) allow_page_faults(made);
+  NicSwap swapped;
+  swap = swap && can_swap_nics(vm, saved_vm);
+  if (swap) swapped = swap_nics(made, saved_vm, plan);
   LoadPlan load;
   load.launch = COCOON_TRY(render_launch(vm, plan, host));
-  load.launch.calls = {{"PUT", "/api/v1/vm.restore", restore_body(memory.mode)},
-                       {"PUT", "/api/v1/vm.resume", nullptr}};
+  load.launch.calls = load_calls(memory.mode, std::move(swapped.calls));
+  load.stand_ins = std::move(swapped.stand_ins);
+  load.leaving = std::move(swapped.leaving);
   load.mode = memory.mode;
   std::string member = saved_files(saved_vm).memory;
   if (memory.link) load.links = {member};
@@ -100,7 +114,8 @@ Result<LoadPlan> render_load(const model::Vm& vm, const model::Vm& saved_vm,
   if (memory.home == MemoryHome::kPrivateFile) load.kept = {member};
   if (memory.home == MemoryHome::kOwnFile) load.memory_copy = member;
   // Apart: an early return out of a braced list would leak what the list has built so far (GCC 12).
-  std::string state_text = COCOON_TRY(render_load_state(std::move(state), vm, memory.home));
+  std::string state_text =
+      COCOON_TRY(render_load_state(std::move(state), swap ? saved_vm : vm, memory.home));
   load.texts = {{kConfigFile, made.dump(-1, ' ', false, Json::error_handler_t::replace)},
                 {kStateFile, std::move(state_text)}};
   return load;

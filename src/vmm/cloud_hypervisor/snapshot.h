@@ -49,10 +49,12 @@ struct SavedTexts {
   std::string config, state;
 };
 
-// The whole load; `launch.program` is left empty. `vm` with its plan, `saved_vm` as it was saved.
+// The whole load; `launch.program` is left empty. `vm` with its plan, `saved_vm` as it was saved;
+// `swap`: the guest gets other NICs, where nic_swap.h can exchange them.
 // kCorrupt: the snapshot says other things than its record; kUnsupported: as plan_memory, or the
 // two have different devices; kInvalid as render_vm_config.
 Result<LoadPlan> render_load(const model::Vm& vm, const model::Vm& saved_vm,
-                             const SavedTexts& texts, const MemoryPlan& memory, const Host& host);
+                             const SavedTexts& texts, const MemoryPlan& memory, const Host& host,
+                             bool swap = false);
 
 }  // namespace cocoon::vmm::cloud_hypervisor

@@ -51,8 +51,9 @@ class Vmm {
     });
   }
   void join() { thread_.join(); }
-  Result<sys::UniqueFd> connect(Milliseconds limit) {
+  Result<sys::UniqueFd> connect(Milliseconds limit, bool once = false) {
     Connect how;
+    how.once = once;
     how.dir = dirfd.get();
     how.socket = "vsock";
     how.port = 1024;
@@ -102,6 +103,21 @@ TEST(ConnectAgent, TriesAgainWhileNobodyListensInTheGuest) {
   EXPECT_TRUE(stream);
 }
 
+TEST(ConnectAgent, AskedOnceTakesNobodyForAnAnswer) {
+  Vmm vmm;
+  vmm.listen();
+  int asked = 0;
+  vmm.serve(1, [&asked](Peer& peer, int) {
+    peer.line();
+    ++asked;
+  });
+  auto stream = vmm.connect(Milliseconds(20'000), true);
+  vmm.join();
+  ASSERT_FALSE(stream);
+  EXPECT_EQ(stream.error().kind, ErrorKind::kNotFound);
+  EXPECT_EQ(asked, 1);
+}
+
 TEST(ConnectAgent, GivesUpAtTheDeadlineAndTellsWhatItWaitsFor) {
   Vmm vmm;  // no socket at all
   auto begun = std::chrono::steady_clock::now();
@@ -113,12 +129,14 @@ TEST(ConnectAgent, GivesUpAtTheDeadlineAndTellsWhatItWaitsFor) {
 }
 
 TEST(ConnectAgent, ASilentVmmCannotHoldItPastTheDeadline) {
-  Vmm vmm;
-  vmm.listen();
-  vmm.serve(1, [](Peer& peer, int) { peer.sees_end(); });
-  auto stream = vmm.connect(Milliseconds(1'000));
-  ASSERT_FALSE(stream);
-  EXPECT_EQ(stream.error().kind, ErrorKind::kTimeout);
+  for (bool once : {false, true}) {
+    Vmm vmm;
+    vmm.listen();
+    vmm.serve(1, [](Peer& peer, int) { peer.sees_end(); });
+    auto stream = vmm.connect(Milliseconds(1'000), once);
+    ASSERT_FALSE(stream);
+    EXPECT_EQ(stream.error().kind, ErrorKind::kTimeout) << "silence is no answer";
+  }
 }
 
 TEST(ConnectAgent, RefusesAnythingButOk) {

@@ -116,6 +116,23 @@ TEST_F(DataPath, TheGate) {
   EXPECT_FALSE(open("eth9", "tap0"));
 }
 
+TEST_F(DataPath, ADeadEndLeadsNowhere) {
+  auto make = [](int pairs) {
+    return in_netns(netns_path(kVm), [&] { return make_dead_end("old0", pairs, kUid); });
+  };
+  auto made = make(2);
+  ASSERT_TRUE(made) << made.error().to_string();
+  made = make(1);  // in place of the other
+  ASSERT_TRUE(made) << made.error().to_string();
+  std::string tap = sh(kVm, "ip -d addr show old0");
+  for (const char* fact : {"UP", "vnet_hdr on", "persist on", "user 1879048200"}) {
+    EXPECT_NE(tap.find(fact), std::string::npos) << fact << " in " << tap;
+  }
+  EXPECT_EQ(tap.find("multi_queue"), std::string::npos) << tap;
+  EXPECT_EQ(tap.find("inet6"), std::string::npos) << tap;
+  EXPECT_EQ(filters("old0"), "");
+}
+
 TEST_F(DataPath, AMissingDeviceIsNamed) {
   sh(kVm, "ip link del eth0");
   auto wired = connect();

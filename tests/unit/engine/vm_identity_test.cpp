@@ -55,11 +55,36 @@ TEST(Identity, WithoutANetworkThereAreNoServers) {
   EXPECT_TRUE(identity_of(vm, {}, {}).nics[0].find_mac.empty()) << "by its place";
 }
 
+// Nobody can say what a guest calls the NICs that it was given, and their MACs are right already.
+TEST(Identity, HintsOfNewNicsGoByTheirMacs) {
+  model::Vm vm;
+  vm.config.name = "clone";
+  vm.nics = {nic("02:00:00:00:00:11", "10.0.0.3"), nic("02:00:00:00:00:12", "")};
+  std::string hints = identity_hints(vm, true);
+  EXPECT_EQ(hints.find("ip link set"), std::string::npos) << hints;
+  for (const char* line : {"  hostnamectl set-hostname clone\n", "MACAddress=02:00:00:00:00:11",
+                           "Address=10.0.0.3/16", "MACAddress=02:00:00:00:00:12", "DHCP=ipv4"}) {
+    EXPECT_NE(hints.find(line), std::string::npos) << line;
+  }
+  EXPECT_NE(swap_note(vm).find(hints), std::string::npos);
+}
+
+TEST(Identity, AGuestIsMuteOnlyIfASaveSaidSo) {
+  model::Snapshot snapshot;
+  EXPECT_FALSE(is_mute(snapshot)) << "nobody asked";
+  snapshot.agent = true;
+  EXPECT_FALSE(is_mute(snapshot));
+  snapshot.agent = false;
+  EXPECT_TRUE(is_mute(snapshot));
+  snapshot.vm.boot.boot_kit = true;
+  EXPECT_FALSE(is_mute(snapshot)) << "the boot kit has an agent, whatever a sidecar says";
+}
+
 TEST(Identity, HintsNameEveryInterface) {
   model::Vm vm;
   vm.config.name = "clone";
   vm.nics = {nic("02:00:00:00:00:11", "10.0.0.3")};
-  std::string hints = identity_hints(vm);
+  std::string hints = identity_hints(vm, false);
   for (const char* line :
        {"  echo 3 > /proc/sys/vm/drop_caches\n", "  hostnamectl set-hostname clone\n",
         "  ip link set dev eth0 address 02:00:00:00:00:11\n", "Address=10.0.0.3/16",

@@ -61,6 +61,23 @@ TEST(Snapshot, SurvivesJson) {
   EXPECT_TRUE(validate(*after));
 }
 
+TEST(Snapshot, KeepsWhatASaveFoundOutOfAnAgent) {
+  for (std::optional<bool> agent :
+       {std::optional<bool>(), std::optional(false), std::optional(true)}) {
+    Snapshot before = good();
+    before.agent = agent;
+    nlohmann::json stored = to_stored_json(before);
+    EXPECT_EQ(stored.contains("agent"), agent.has_value());
+    EXPECT_EQ(to_public_json(before, 0).contains("agent"), agent.has_value());
+    auto after = parse_snapshot(stored);
+    ASSERT_TRUE(after) << after.error().to_string();
+    EXPECT_EQ(after->agent, agent);
+  }
+  nlohmann::json wrong = to_stored_json(good());
+  wrong["agent"] = "none";
+  EXPECT_FALSE(parse_snapshot(wrong));
+}
+
 TEST(Snapshot, RefusesRecordsOfAnotherShape) {
   for (const char* text : {"[]", "{}", R"({"format":2,"state":"ready","vm":{}})",
                            R"({"format":1,"state":"ready"})", R"({"format":1,"state":"x","vm":{}})",
