@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/id.h"
+#include "base/text.h"
 #include "engine/vm_network.h"
 #include "network/bridge.h"
 #include "network/cni/conflist.h"
@@ -101,6 +102,26 @@ Result<void> plan_bridge(const CreateRequest& request) {
   return network::check_bridge(request.bridge);
 }
 
+constexpr const char* kSayWhere =
+    "--network NAME or --bridge DEVICE says where the clone is to be connected";
+
+// The request for the network that a snapshot's guest was on.
+Result<CreateRequest> saved_network(const CreateRequest& request, const model::Nic& nic,
+                                    const std::string& network, bool imported) {
+  CreateRequest out = request;
+  if (nic.backend == model::kUserNic) out.network = kUserNetwork;
+  if (nic.backend == model::kCniNic) out.network = network;
+  if (nic.backend != model::kBridgeNic) return out;
+  if (imported) {
+    return fail(ErrorKind::kInvalid,
+                "the snapshot was imported, and its guest was on a bridge \"{}\" of the host that "
+                "it ran on: {}",
+                escape_controls(nic.bridge_dev), kSayWhere);
+  }
+  out.bridge = nic.bridge_dev;
+  return out;
+}
+
 // The user-mode stack's network, as its guests see it.
 model::NicAddress user_address() { return {"10.0.2.15", "10.0.2.2", 24}; }
 
@@ -154,20 +175,22 @@ Result<void> plan_network(Ports& ports, const CreateRequest& request, const vmm:
 }
 
 Result<void> plan_clone_network(Ports& ports, const CreateRequest& request,
-                                const vmm::Capabilities& able, model::Vm& vm) {
+                                const vmm::Capabilities& able, bool imported, model::Vm& vm) {
   std::vector<model::Nic> saved = std::move(vm.nics);
   vm.nics.clear();
   vm.ports.clear();
   if (saved.empty()) return {};
-  CreateRequest same = request;
-  same.nics = static_cast<int>(saved.size());
   bool elsewhere = !request.network.empty() || !request.bridge.empty();
-  const model::Nic& first = saved.front();
-  if (!elsewhere && first.backend == model::kUserNic) same.network = kUserNetwork;
-  if (!elsewhere && first.backend == model::kBridgeNic) same.bridge = first.bridge_dev;
-  if (!elsewhere && first.backend == model::kCniNic) same.network = vm.config.network;
+  CreateRequest same = request;
+  if (!elsewhere)
+    same = COCOON_TRY(saved_network(request, saved.front(), vm.config.network, imported));
+  same.nics = static_cast<int>(saved.size());
   vm.config.network.clear();
-  COCOON_TRY(plan_network(ports, same, able, vm));
+  auto planned = plan_network(ports, same, able, vm);
+  if (!planned && imported && !elsewhere && planned.error().kind == ErrorKind::kNotFound) {
+    planned.error().cause += fmt::format("; {}", kSayWhere);
+  }
+  COCOON_TRY(std::move(planned));
   for (std::size_t i = 0; i < saved.size(); ++i) {
     if ((vm.nics[i].backend == model::kUserNic) != (saved[i].backend == model::kUserNic)) {
       return fail(ErrorKind::kUnsupported,

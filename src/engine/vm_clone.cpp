@@ -109,7 +109,7 @@ Result<model::Vm> plan_vm(Ports& ports, const CloneRequest& request, const vmm::
   CreateRequest network;
   network.network = request.network;
   network.bridge = request.bridge;
-  COCOON_TRY(plan_clone_network(ports, network, able, vm));
+  COCOON_TRY(plan_clone_network(ports, network, able, snapshot.imported, vm));
   return vm;
 }
 

@@ -30,8 +30,11 @@ Result<void> plan_network(Ports& ports, const CreateRequest& request, const vmm:
 // The same for a VM that goes on from a snapshot: as many NICs of the same devices, with MACs of
 // their own, on the snapshot's network unless the request names another. `vm` is the record as it
 // was saved but for its ID. kUnsupported also for networks that are other devices to the guest.
+// `imported`: what the record says of networks was said elsewhere, maybe by an attacker. A CNI
+// network of that name is taken where there is one, as everything in its directory is there for
+// guests; a bridge never is: kInvalid.
 Result<void> plan_clone_network(Ports& ports, const CreateRequest& request,
-                                const vmm::Capabilities& able, model::Vm& vm);
+                                const vmm::Capabilities& able, bool imported, model::Vm& vm);
 
 // Makes everything that the record's NICs from `first` on need and fills in what the network gave
 // them. After an error the caller removes (remove_network or trim_network). With `open` false
