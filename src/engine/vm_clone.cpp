@@ -208,7 +208,7 @@ Result<void> introduce(Clone& clone, bool swapped, Rollback& undo) {
   auto told =
       tell_identity(clone.ports, as_running(clone.vm), before, true, is_mute(clone.snapshot));
   if (told) {
-    if (!*told && !clone.vm.nics.empty()) clone.ports.note(untold_note(clone, swapped));
+    if (!*told && !clone.vm.nics.empty()) note_lines(clone.ports, untold_note(clone, swapped));
     COCOON_TRY(open_network(clone.vm), "open the network");
     return commit(clone, undo);
   }

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "base/id.h"
+#include "base/text.h"
 #include "engine/agent_access.h"
 #include "engine/vm_reseed.h"
 
@@ -130,6 +131,12 @@ std::string identity_hints(const model::Vm& vm, bool swapped) {
   }
   if (!vm.nics.empty()) out += "  systemctl restart systemd-networkd\n";
   return out;
+}
+
+void note_lines(const Ports& ports, std::string_view text) {
+  for (std::string_view line : split(text, '\n')) {
+    if (!line.empty()) ports.note(line);
+  }
 }
 
 std::string swap_note(const model::Vm& vm) {

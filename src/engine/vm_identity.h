@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent_wire/identity.h"
@@ -40,6 +41,9 @@ Result<bool> tell_identity(Ports& ports, const model::Vm& vm, const model::Vm& b
 // What a user has to do in a guest that could not be told (spec 04 §9): lines of text. `swapped`:
 // its NICs are other devices already, and who knows what it calls them.
 std::string identity_hints(const model::Vm& vm, bool swapped);
+
+// A remark of several lines, one by one: a note is one line, and commands are there to be copied.
+void note_lines(const Ports& ports, std::string_view text);
 
 // What a user is told of a guest that was given other NICs and could not be told: a remark with its
 // hints.

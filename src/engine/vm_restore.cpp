@@ -140,7 +140,7 @@ Result<void> settle_in(Restore& restore) {
     ports.note(fmt::format("the guest was not told of the time: {}", told.error().to_string()));
   } else if (!*told) {
     ports.note("no agent in the guest: its clock is the snapshot's");
-    if (restore.swaps_nics) ports.note(swap_note(restore.vm));
+    if (restore.swaps_nics) note_lines(ports, swap_note(restore.vm));
   }
   restore.vm = COCOON_TRY(finish_restore(ports, std::move(restore.vm)));
   return {};

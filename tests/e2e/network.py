@@ -457,7 +457,7 @@ class WithoutAgent(NetworkTest):
         self.assertIs(saved["agent"], False)
         one, said = self.clone("base", "one")
         self.assertIn("new NICs with MACs of their own", said)
-        self.assertIn("hostnamectl set-hostname one", said)
+        self.assertIn("\n  hostnamectl set-hostname one\n", said)
         self.assertNotIn("ip link set", said)
         self.assertNotEqual(self.macs(one), self.macs(source))
         self.wait_nics(one)
