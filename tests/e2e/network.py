@@ -826,8 +826,9 @@ exec sed 's/.*"prevResult":\\(.*\\),"type".*/\\1/'
             vm = self.create("--name", f"many-{number}", "-p", f"{9000 + number}:80", "busybox")
             self.c.ok("vm", "rm", f"many-{number}")
             return vm["network_configs"][0]["network"]["ip"]
+        addresses = [one(0)]   # two portmap plugins that both make its first chains break one another
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            addresses = list(pool.map(one, range(count)))
+            addresses += pool.map(one, range(1, count))
         self.assertEqual(len(addresses), count)
 
 
