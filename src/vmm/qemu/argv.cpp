@@ -18,8 +18,8 @@ constexpr std::string_view kConsole = "ttyS0";
 // MiB of translated code that software emulation keeps per VM. QEMU's own default is 1 GiB.
 constexpr int kTranslationBuffer = 64;
 // With "enhanced rep movsb" announced Linux copies memory byte by byte, which a processor does in
-// blocks and software emulation does byte by byte: pipes are three times and reads of /dev/zero five
-// times as fast without (QEMU 7.2). Nothing else depends on these two bits.
+// blocks and software emulation does byte by byte: pipes are three times and reads of /dev/zero
+// five times as fast without (QEMU 7.2). Nothing else depends on these two bits.
 constexpr std::string_view kNoByteCopies = ",erms=off,fsrm=off";
 
 void add(Args& args, const char* option, std::string value) {
