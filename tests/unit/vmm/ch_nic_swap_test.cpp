@@ -208,14 +208,16 @@ TEST(ChNicSwap, WaitsUntilTheGuestHasLetGo) {
   auto plan = load(saved, test::clone_of(saved.vm));
   ASSERT_TRUE(plan);
   int looked = 0;
-  FakeApi api("sock/api", {expect_calls, [&looked](HttpPeer& peer) {
-                             for (; looked < 3; ++looked) {
-                               expect(peer, "GET /api/v1/vm.info", 200, info(looked < 2));
-                             }
-                             EXPECT_TRUE(peer.hear().line.empty());
-                           }});
-  auto loaded = backend().finish_load(*plan, api.vmm(), deadline_in(kPatience));
-  EXPECT_TRUE(loaded) << loaded.error().to_string();
+  {  // the API's thread ends with it
+    FakeApi api("sock/api", {expect_calls, [&looked](HttpPeer& peer) {
+                               for (; looked < 3; ++looked) {
+                                 expect(peer, "GET /api/v1/vm.info", 200, info(looked < 2));
+                               }
+                               EXPECT_TRUE(peer.hear().line.empty());
+                             }});
+    auto loaded = backend().finish_load(*plan, api.vmm(), deadline_in(kPatience));
+    EXPECT_TRUE(loaded) << loaded.error().to_string();
+  }
   EXPECT_EQ(looked, 3);
 }
 
