@@ -260,9 +260,8 @@ class Guests(NetworkTest):
                      "busybox", says="exclude each other")
 
 
-class Clones(NetworkTest):
-    """Clones of one snapshot and their source on one network, each under a name and addresses of its
-    own before anybody hears of it."""
+class SavedNetworkTest(NetworkTest):
+    """Leaves no snapshot behind."""
     capabilities = ("snapshots",)
 
     def tearDown(self):
@@ -271,6 +270,11 @@ class Clones(NetworkTest):
         if ids:
             self.c.ok("snapshot", "rm", *ids)
         super().tearDown()
+
+
+class Clones(SavedNetworkTest):
+    """Clones of one snapshot and their source on one network, each under a name and addresses of its
+    own before anybody hears of it."""
 
     def sh(self, vm, script):
         return self.c.run("vm", "exec", vm, "--", "/bin/sh", "-c", script, seconds=120)
@@ -521,16 +525,7 @@ class WithoutAgent(NetworkTest):
         self.assertEqual(self.devices(clone), {"eth0", "tap0"})
 
 
-class NicSwapRefused(NetworkTest):
-    capabilities = ("snapshots",)
-
-    def tearDown(self):
-        self.c.remove_vms()
-        ids = [s["id"] for s in self.c.ok("snapshot", "list", "-o", "json").json()]
-        if ids:
-            self.c.ok("snapshot", "rm", *ids)
-        super().tearDown()
-
+class NicSwapRefused(SavedNetworkTest):
     def test_where_it_cannot_be(self):
         self.boot("src", "sleep 100000")
         self.c.ok("vm", "wait", "src", seconds=120)
