@@ -10,6 +10,15 @@
 #include "vmm/backend.h"
 
 namespace cocoon::engine {
+namespace {
+
+// The record does not say so yet.
+Failure just_ended(const model::Vm& vm) {
+  return fail(ErrorKind::kWrongState, "vm \"{}\" is not running: it has just ended", vm.config.name);
+}
+
+}  // namespace
+
 Result<agent::Session> open_agent(Ports& ports, const model::Vm& vm, Milliseconds limit,
                                   bool once) {
   if (vm.state != model::VmState::kRunning) {
@@ -17,7 +26,7 @@ Result<agent::Session> open_agent(Ports& ports, const model::Vm& vm, Millisecond
                 model::state_name(vm.state));
   }
   auto vmm = COCOON_TRY(sys::LiveProcess::open({vm.vmm.pid, vm.vmm.start_time}));
-  if (!vmm) return fail(ErrorKind::kVmm, "vm \"{}\" has just ended", vm.config.name);
+  if (!vmm) return just_ended(vm);
   auto backend = COCOON_TRY(vmm::make_backend(vm.hypervisor, ports.config));
   vmm::AgentSocket place = backend->agent_socket();
   store::fs::path vm_path = vm_dir(ports, vm);
@@ -41,6 +50,10 @@ Result<agent::Session> open_agent(Ports& ports, const model::Vm& vm, Millisecond
   }
   auto stream = agent::connect_agent(how, deadline_in(limit));
   if (stream) return agent::Session(std::move(*stream));
+  if (stream.error().kind != ErrorKind::kInterrupted &&
+      COCOON_TRY(vmm->wait_exit(Milliseconds(0)))) {
+    return just_ended(vm);
+  }
   if (stream.error().kind == ErrorKind::kTimeout) {
     return fail(ErrorKind::kTimeout,
                 "no agent answered in vm \"{}\" within {} s: its image may have none",

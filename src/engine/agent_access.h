@@ -16,7 +16,7 @@ inline constexpr Milliseconds kAgentWait{60'000};
 
 // A session with the agent of a running VM. While the guest boots it is waited for, and the user is
 // told what for; with `once` neither: kNotFound when nobody listens. kWrongState: the VM does not
-// run. kTimeout: nobody answered. kVmm: it ended.
+// run, or ended before anybody answered. kTimeout: nobody answered.
 Result<agent::Session> open_agent(Ports& ports, const model::Vm& vm, Milliseconds limit,
                                   bool once = false);
 

@@ -175,7 +175,23 @@ class Exec(AgentTest):
     def test_death_of_the_vmm_ends_sessions_at_once(self):
         took = self.lose(lambda: os.kill(self.c.inspect("g")["pid"], signal.SIGKILL))
         self.assertLess(took, 3 * SLOW)
+        # Its record may not tell yet, nor the multiplexer know.
+        self.c.fails(OURS, "vm", "exec", "g", "--", "true", says="not running|the VM ended")
+        self.c.wait_state("g", "error", 20)
         self.c.fails(OURS, "vm", "exec", "g", "--", "true", says="not running")
+
+    def test_an_end_that_no_record_tells_yet(self):
+        shim = self.c.shim_pid(self.vm["id"])
+        os.kill(shim, signal.SIGSTOP)
+        try:
+            os.kill(self.c.inspect("g")["pid"], signal.SIGKILL)
+            process = self.c.start("vm", "exec", "g", "--", "true")
+            time.sleep(1)
+        finally:
+            os.kill(shim, signal.SIGCONT)
+        _, err = process.communicate(timeout=60 * SLOW)
+        self.assertEqual(process.returncode, OURS, err)
+        self.assertRegex(err.decode(), r"^Error: .*(not running|the VM ended)")
 
     def test_stop_ends_sessions(self):
         took = self.lose(lambda: self.c.ok("vm", "stop", "g"), (OURS, 128 + 15))   # it may see its end
