@@ -14,7 +14,8 @@ namespace {
 
 // The record does not say so yet.
 Failure just_ended(const model::Vm& vm) {
-  return fail(ErrorKind::kWrongState, "vm \"{}\" is not running: it has just ended", vm.config.name);
+  return fail(ErrorKind::kWrongState, "vm \"{}\" is not running: it has just ended",
+              vm.config.name);
 }
 
 }  // namespace

@@ -101,6 +101,27 @@ Result<void> check_same(const model::Nic& nic, const cni::AddResult& result) {
               now, nic.network->ip, nic.network->prefix);
 }
 
+// What is on record of this interface, if anything.
+Result<std::optional<cni::Cached>> find_recorded(const cni::Host& host,
+                                                 const cni::Attachment& attachment) {
+  for (cni::Cached& cached : COCOON_TRY(cni::list_cache(host, attachment.container))) {
+    if (cached.attachment.if_name == attachment.if_name) return std::optional(std::move(cached));
+  }
+  return std::optional<cni::Cached>();
+}
+
+// ADD, and once more, with the first taken back, when a plugin says no: two that come first on a
+// host break one another while both make what all share (portmap 1.1 its chains of NAT rules), and
+// nothing in their words tells that from a lasting failure.
+Result<cni::AddResult> add(const cni::Host& host, const cni::Conflist& list,
+                           const cni::Attachment& attachment) {
+  auto first = cni::add_attachment(host, list, attachment);
+  if (first || first.error().kind != ErrorKind::kSystem) return first;
+  auto begun = find_recorded(host, attachment);
+  if (!begun || !*begun || !cni::delete_attachment(host, **begun)) return first;
+  return cni::add_attachment(host, list, attachment);
+}
+
 Result<void> attach_nic(const Ports& ports, const cni::Host& host, model::Vm& vm, std::size_t index,
                         bool again, bool open) {
   model::Nic& nic = vm.nics[index];
@@ -115,7 +136,7 @@ Result<void> attach_nic(const Ports& ports, const cni::Host& host, model::Vm& vm
     return {};
   }
   auto list = COCOON_TRY(find_conflist(ports, host, vm));
-  auto result = COCOON_TRY(cni::add_attachment(host, list, attachment_of(vm, index, list, again)));
+  auto result = COCOON_TRY(add(host, list, attachment_of(vm, index, list, again)));
   if (again) COCOON_TRY(check_same(nic, result));
   network::Wired wired;
   COCOON_TRY(connect_nic(vm, index, again, open, wired));
