@@ -7,7 +7,7 @@ import signal
 import cocoon_e2e
 from cocoon_e2e import StoreTest
 
-SAMPLE = 4
+SAMPLE = 3
 
 
 class Sweep(StoreTest):
