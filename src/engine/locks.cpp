@@ -25,4 +25,9 @@ Result<sys::FileLock> lock_snapshot(const Ports& ports, const std::string& id, M
   return take(ports, "snapshot", id, mode, verb, wait);
 }
 
+Result<sys::FileLock> lock_export(const Ports& ports, const std::string& id,
+                                  std::string_view verb) {
+  return take(ports, "export", id, Mode::kExclusive, verb, Milliseconds(0));
+}
+
 }  // namespace cocoon::engine

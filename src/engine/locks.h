@@ -23,4 +23,8 @@ Result<sys::FileLock> lock_snapshot(const Ports& ports, const std::string& id,
                                     sys::FileLock::Mode mode, std::string_view verb,
                                     Milliseconds wait = kLockWait);
 
+// Takes the lock of something that is made outside of the store, without waiting. kBusy: somebody
+// makes it.
+Result<sys::FileLock> lock_export(const Ports& ports, const std::string& id, std::string_view verb);
+
 }  // namespace cocoon::engine

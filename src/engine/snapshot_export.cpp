@@ -13,6 +13,7 @@
 #include "base/id.h"
 #include "disk/file_copy.h"
 #include "engine/locks.h"
+#include "engine/outside_temp.h"
 #include "engine/snapshot_files.h"
 #include "engine/snapshot_original.h"
 #include "engine/snapshot_verify.h"
@@ -236,26 +237,16 @@ Failure already_there(const fs::path& path) {
 // that tells what it is, and loses it with the object.
 class NewFile {
  public:
-  static Result<NewFile> create(const fs::path& path) {
-    fs::path parent = path.has_parent_path() ? path.parent_path() : fs::path(".");
-    auto unnamed = sys::open_file(parent, O_TMPFILE | O_WRONLY, 0600);
-    if (unnamed) return NewFile(std::move(*unnamed), path, {});
+  static Result<NewFile> create(const Ports& ports, const fs::path& path) {
+    auto unnamed = sys::open_file(parent_of(path), O_TMPFILE | O_WRONLY, 0600);
+    if (unnamed) return NewFile(ports, std::move(*unnamed), path, std::nullopt);
     bool unable =
         unnamed.error().saved_errno == EOPNOTSUPP || unnamed.error().saved_errno == EISDIR;
     if (!unable) return pass(std::move(unnamed).error());
-    fs::path temp = COCOON_TRY(temporary(path));
-    auto fd = COCOON_TRY(sys::open_file(temp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
-    return NewFile(std::move(fd), path, std::move(temp));
-  }
-  NewFile(NewFile&& other) noexcept
-      : fd_(std::move(other.fd_)),
-        path_(std::move(other.path_)),
-        temp_(std::exchange(other.temp_, {})) {}
-  NewFile& operator=(NewFile&&) = delete;
-  NewFile(const NewFile&) = delete;
-  NewFile& operator=(const NewFile&) = delete;
-  ~NewFile() {
-    if (!temp_.empty()) unlink(temp_.c_str());
+    auto temp = COCOON_TRY(OutsideTemp::note(ports, parent_of(path)));
+    auto fd =
+        COCOON_TRY(sys::open_file(temp.path(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600));
+    return NewFile(ports, std::move(fd), path, std::move(temp));
   }
 
   int fd() const { return fd_.get(); }
@@ -266,24 +257,21 @@ class NewFile {
     if (!force) {
       COCOON_TRY(link_as(path_));
     } else {
-      if (temp_.empty()) {
-        fs::path temp = COCOON_TRY(temporary(path_));
-        COCOON_TRY(link_as(temp));
-        temp_ = std::move(temp);
+      if (!temp_) {
+        temp_.emplace(COCOON_TRY(OutsideTemp::note(ports_, parent_of(path_))));
+        COCOON_TRY(link_as(temp_->path()));
       }
-      COCOON_TRY(sys::rename_path(temp_, path_));
-      temp_.clear();
+      COCOON_TRY(sys::rename_path(temp_->path(), path_));
     }
-    return sys::sync_dir(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
+    return sys::sync_dir(parent_of(path_));
   }
 
  private:
-  NewFile(sys::UniqueFd fd, fs::path path, fs::path temp)
-      : fd_(std::move(fd)), path_(std::move(path)), temp_(std::move(temp)) {}
+  NewFile(const Ports& ports, sys::UniqueFd fd, fs::path path, std::optional<OutsideTemp> temp)
+      : ports_(ports), fd_(std::move(fd)), path_(std::move(path)), temp_(std::move(temp)) {}
 
-  static Result<fs::path> temporary(const fs::path& path) {
-    std::string suffix = COCOON_TRY(random_hex(6));
-    return path.parent_path() / fmt::format(".{}.{}.part", path.filename().native(), suffix);
+  static fs::path parent_of(const fs::path& path) {
+    return path.has_parent_path() ? path.parent_path() : fs::path(".");
   }
 
   Result<void> link_as(const fs::path& path) const {
@@ -293,9 +281,10 @@ class NewFile {
     return fail_errno(fmt::format("make {}", path.native()));
   }
 
+  const Ports& ports_;
   sys::UniqueFd fd_;
   fs::path path_;
-  fs::path temp_;  // empty: it has no name
+  std::optional<OutsideTemp> temp_;  // none: it has no name
 };
 
 Result<bool> is_absent(const fs::path& path, struct stat& info) {
@@ -325,12 +314,16 @@ Result<void> check_free_dir(const fs::path& dir) {
               model::kAlreadyExists);
 }
 
-Result<void> write_to_dir(const Content& content, const fs::path& dir) {
+Result<void> write_to_dir(const Ports& ports, const Content& content, const fs::path& dir) {
   std::error_code error;
   COCOON_TRY(check_free_dir(dir));
   fs::path absolute = fs::absolute(dir, error).lexically_normal();
   if (!absolute.has_filename()) absolute = absolute.parent_path();  // it was given as "dir/"
-  auto temp = COCOON_TRY(sys::TempDir::create(absolute.parent_path(), ".cocoon-export-"));
+  auto temp = COCOON_TRY(OutsideTemp::note(ports, absolute.parent_path()));
+  if (mkdir(temp.path().c_str(), 0700) != 0) {
+    return fail_errno(fmt::format("make {}", temp.path().native()));
+  }
+  sys::side_effect("make directory");
   for (const auto& [name, path] : content.files) {
     sys::UniqueFd from = COCOON_TRY(sys::open_file(path, O_RDONLY | O_NOFOLLOW));
     sys::UniqueFd to =
@@ -342,6 +335,7 @@ Result<void> write_to_dir(const Content& content, const fs::path& dir) {
   COCOON_TRY(sys::write_file_atomic(temp.path() / snapshot::kSidecarFile, content.sidecar, 0644));
   COCOON_TRY(sys::sync_dir(temp.path()));
   COCOON_TRY(sys::rename_path(temp.path(), absolute));
+  sys::side_effect("publish directory");
   return sys::sync_dir(absolute.parent_path());
 }
 
@@ -376,8 +370,9 @@ Result<void> check_target(const fs::path& target, const ExportRequest& request) 
   return request.to_dir.empty() ? check_free(target, request.force) : check_free_dir(target);
 }
 
-Result<void> write_out(const Content& content, const fs::path& path, const ExportRequest& request) {
-  if (!request.to_dir.empty()) return write_to_dir(content, path);
+Result<void> write_out(const Ports& ports, const Content& content, const fs::path& path,
+                       const ExportRequest& request) {
+  if (!request.to_dir.empty()) return write_to_dir(ports, content, path);
   if (path.empty()) {
     COCOON_TRY(write_archive(content, request.standard_output,
                              request.packing.value_or(Packing::kNone), request),
@@ -385,7 +380,7 @@ Result<void> write_out(const Content& content, const fs::path& path, const Expor
     return {};
   }
   COCOON_TRY(check_free(path, request.force));
-  NewFile file = COCOON_TRY(NewFile::create(path));
+  NewFile file = COCOON_TRY(NewFile::create(ports, path));
   Packing packing = request.packing.value_or(packing_of(path.filename().native()));
   COCOON_TRY(write_archive(content, file.fd(), packing, request), "write {}", path.native());
   COCOON_TRY(sys::check_cancelled());
@@ -420,7 +415,7 @@ Result<ExportReport> export_snapshot(Ports& ports, const std::string& id,
       COCOON_TRY(with_digests(ports, std::move(report.snapshot)), "export snapshot \"{}\"", what);
   Content content =
       COCOON_TRY(gather(ports, report.snapshot, request), "export snapshot \"{}\"", what);
-  COCOON_TRY(write_out(content, report.file, request), "export snapshot \"{}\"", what);
+  COCOON_TRY(write_out(ports, content, report.file, request), "export snapshot \"{}\"", what);
   return report;
 }
 

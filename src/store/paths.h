@@ -27,6 +27,8 @@ class Paths {
   fs::path snapshots() const { return root_ / "snapshots"; }
   fs::path snapshot(std::string_view id) const { return snapshots() / id; }
   fs::path temp() const { return root_ / "tmp"; }
+  // Notes of what is made outside of the store (engine/outside_temp.h).
+  fs::path exports() const { return root_ / "exports"; }
   fs::path downloads() const { return root_ / "downloads"; }
   fs::path lock(std::string_view kind, std::string_view id) const {
     return root_ / "locks" / kind / id;

@@ -26,7 +26,7 @@ KEPT_FILES = re.compile(
 KEPT_DIRS = re.compile(
     r"(root|run|log)$"
     r"|root/cni(/cache(/results)?)?$"
-    r"|root/(blobs|downloads|firmware|kernels|tmp|snapshots|locks)$|root/locks/[a-z]+$"
+    r"|root/(blobs|downloads|exports|firmware|kernels|tmp|snapshots|locks)$|root/locks/[a-z]+$"
     r"|run/(exits|qemu|cloudhypervisor|firecracker)$"
     r"|log/(qemu|cloudhypervisor|firecracker)$"
 )

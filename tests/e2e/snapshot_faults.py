@@ -3,6 +3,7 @@
 source must run on, and one `gc` brings the host to a clean census. Needs a build with COCOON_FAULTS=ON.
 """
 
+import os
 import shutil
 
 import backends
@@ -142,6 +143,25 @@ class SnapshotFaults(Sweep):
             self.settle()
         self.recover = recover
         self.sweep(("snapshot", "export", "-o", archive, "base"), exported)
+
+    def test_export_to_a_directory(self):
+        out = self.c.base / "out"
+        self.addCleanup(lambda: shutil.rmtree(out, ignore_errors=True))
+
+        def exported():
+            self.saved()
+            shutil.rmtree(out, ignore_errors=True)
+            out.mkdir()
+
+        def recover():
+            self.c.ok("gc")
+            self.assertIn(os.listdir(out), ([], ["d"]))
+            if (out / "d").exists():   # it is whole
+                self.c.ok("snapshot", "verify", "base", seconds=300)
+                self.assertIn("snapshot.json", os.listdir(out / "d"))
+            self.settle()
+        self.recover = recover
+        self.sweep(("snapshot", "export", "--to-dir", out / "d", "base"), exported)
 
     def test_snapshot_rm(self):
         def two():
