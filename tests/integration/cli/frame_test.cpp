@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "integration/cli/cli_fixture.h"
-#include "unit/cli/golden.h"
+#include "unit/golden.h"
 
 namespace cocoon::cli::test {
 namespace {

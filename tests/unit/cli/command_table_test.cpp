@@ -11,7 +11,7 @@
 #include "cli/parse/select.h"
 #include "cli/vm/status_filter.h"
 #include "cli/vm/vm_table.h"
-#include "unit/cli/golden.h"
+#include "unit/golden.h"
 
 namespace cocoon::cli {
 namespace {
@@ -82,13 +82,14 @@ TEST_F(EveryCommand, OffersItsHelpInReadableLines) {
 }
 
 TEST_F(EveryCommand, HelpGolden) {
-  test::expect_golden("help_cocoon.txt", group_help(program_, "", globals_));
-  test::expect_golden("help_vm.txt", group_help(program_, "vm", globals_));
-  test::expect_golden("help_vm_disk.txt", group_help(program_, "vm disk", globals_));
+  cocoon::test::expect_golden("help_cocoon.txt", group_help(program_, "", globals_));
+  cocoon::test::expect_golden("help_vm.txt", group_help(program_, "vm", globals_));
+  cocoon::test::expect_golden("help_vm_disk.txt", group_help(program_, "vm disk", globals_));
   for (const char* verb : {"run", "clone", "restore", "stop", "list", "logs", "console"}) {
     const Command* command = find_command(program_, "vm", verb);
     ASSERT_NE(command, nullptr) << verb;
-    test::expect_golden(std::string("help_vm_") + verb + ".txt", command_help(*command, globals_));
+    cocoon::test::expect_golden(std::string("help_vm_") + verb + ".txt",
+                                command_help(*command, globals_));
   }
 }
 

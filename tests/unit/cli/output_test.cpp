@@ -15,7 +15,7 @@
 #include "cli/table.h"
 #include "sys/fd.h"
 #include "sys/files.h"
-#include "unit/cli/golden.h"
+#include "unit/golden.h"
 
 namespace cocoon::cli {
 namespace {
@@ -37,20 +37,20 @@ TEST(Json, IsIndentedEscapedAndEndsWithANewline) {
 TEST(Json, SurvivesTextThatIsNotUtf8) { EXPECT_EQ(render_json("a\xff"), "\"a\xef\xbf\xbd\"\n"); }
 
 TEST(Json, BatchGolden) {
-  test::expect_golden("batch.json", render_json(batch_json(sample_batch())));
-  test::expect_golden("batch_empty.json", render_json(batch_json({})));
+  cocoon::test::expect_golden("batch.json", render_json(batch_json(sample_batch())));
+  cocoon::test::expect_golden("batch_empty.json", render_json(batch_json({})));
 }
 
 TEST(Json, DoctorAndGcGolden) {
   std::vector<engine::Check> checks = {{engine::CheckStatus::kPass, "kvm", "usable"},
                                        {engine::CheckStatus::kFail, "mkfs.erofs", "not found"}};
-  test::expect_golden("doctor.json", render_json(doctor_json(checks)));
-  test::expect_golden("doctor.txt", doctor_text(checks));
+  cocoon::test::expect_golden("doctor.json", render_json(doctor_json(checks)));
+  cocoon::test::expect_golden("doctor.txt", doctor_text(checks));
   engine::GcReport report;
   report.removed = {{"blob", "sha256:aa", 1536}, {"lock", "vm/X", 0}};
   report.skipped = {"vm Y: busy"};
-  test::expect_golden("gc.json", render_json(gc_json(report, true)));
-  test::expect_golden("gc.txt", gc_text(report, false));
+  cocoon::test::expect_golden("gc.json", render_json(gc_json(report, true)));
+  cocoon::test::expect_golden("gc.txt", gc_text(report, false));
   EXPECT_EQ(gc_text({}, false), "Nothing to remove.\n");
 }
 

@@ -2,8 +2,8 @@
 // What Cloud Hypervisor is told, as golden files and against its published API.
 #include <gtest/gtest.h>
 
+#include "unit/golden.h"
 #include "unit/vmm/api_definition.h"
-#include "unit/vmm/golden.h"
 #include "unit/vmm/sample_vm.h"
 #include "vmm/cloud_hypervisor/payload.h"
 
@@ -48,7 +48,7 @@ void expect_config(const std::string& name, const Result<Launch>& launch) {
   ASSERT_EQ(launch->calls.size(), 2U);
   EXPECT_EQ(launch->calls[0].path, "/api/v1/vm.create");
   EXPECT_EQ(launch->calls[1], (ApiCall{"PUT", "/api/v1/vm.boot", nullptr}));
-  test::expect_golden(name, launch->calls[0].body.dump(2) + "\n");
+  cocoon::test::expect_golden(name, launch->calls[0].body.dump(2) + "\n");
 }
 
 TEST(ChPayload, BootKit) { expect_config("ch_boot_kit.json", render(test::sample_vm())); }

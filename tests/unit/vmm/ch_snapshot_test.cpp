@@ -3,9 +3,9 @@
 // golden files, and what is told to the VMM.
 #include <gtest/gtest.h>
 
+#include "unit/golden.h"
 #include "unit/vmm/api_definition.h"
 #include "unit/vmm/ch_saved.h"
-#include "unit/vmm/golden.h"
 #include "vmm/cloud_hypervisor/saved_state.h"
 
 namespace cocoon::vmm::cloud_hypervisor {
@@ -53,10 +53,10 @@ std::string state_changes(const test::Saved& saved, const LoadPlan& plan) {
 
 void expect_files(const std::string& name, const test::Saved& saved, const Result<LoadPlan>& plan) {
   ASSERT_TRUE(plan) << plan.error().to_string();
-  vmm::test::expect_golden(
+  cocoon::test::expect_golden(
       name + ".config.json",
       nlohmann::ordered_json::parse(text_of(*plan, "config.json")).dump(2) + "\n");
-  vmm::test::expect_golden(name + ".state.patch.json", state_changes(saved, *plan));
+  cocoon::test::expect_golden(name + ".state.patch.json", state_changes(saved, *plan));
 }
 
 // A snapshot of a VM whose memory was in a file of its own, as Cloud Hypervisor leaves it.

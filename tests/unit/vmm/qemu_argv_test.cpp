@@ -2,7 +2,7 @@
 // Golden command lines.
 #include <gtest/gtest.h>
 
-#include "unit/vmm/golden.h"
+#include "unit/golden.h"
 #include "unit/vmm/sample_vm.h"
 #include "vmm/qemu/argv.h"
 #include "vmm/vm_uuid.h"
@@ -18,7 +18,7 @@ std::string one_per_line(const std::vector<std::string>& words) {
   return out;
 }
 
-using test::expect_golden;
+using cocoon::test::expect_golden;
 
 Result<Launch> render(const model::Vm& vm, Accel accel) {
   Plan plan = COCOON_TRY(make_plan(vm, kVersion));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Golden files: COCOON_ACCEPT=1 rewrites the files below golden/.
+// Compares a text with a file below golden/; COCOON_ACCEPT=1 rewrites it.
 #pragma once
 
 #include <cstdlib>
@@ -10,7 +10,7 @@
 
 #include <gtest/gtest.h>
 
-namespace cocoon::vmm::test {
+namespace cocoon::test {
 
 inline void expect_golden(const std::string& name, const std::string& got) {
   std::filesystem::path path = std::filesystem::path(COCOON_GOLDEN_DIR) / name;
@@ -25,4 +25,4 @@ inline void expect_golden(const std::string& name, const std::string& got) {
   EXPECT_EQ(got, want.str()) << path;
 }
 
-}  // namespace cocoon::vmm::test
+}  // namespace cocoon::test
