@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How cloud-init itself takes user-data of a user's together with ours: its own parser, type
-// detection and mergers, without running any of its modules. Skipped where its Python package is
-// not installed.
+// detection and mergers, without running any of its modules. scripts/test-assets takes its package
+// apart; skipped where that was not done.
 #include "cidata/seed.h"
 #include "seed_fixture.h"
 
@@ -39,7 +39,7 @@ print(); json.dump({"config": config, "others": others}, sys.stdout)
 class CloudInit : public SeedFixture {
  protected:
   void SetUp() override {
-    if (!has_module("cloudinit.user_data")) GTEST_SKIP() << "cloud-init is not installed";
+    if (!has_module("cloudinit.user_data")) GTEST_SKIP() << "no cloud-init among the test assets";
     values_ = sample_values(1);
     values_.nics.clear();
   }

@@ -23,15 +23,20 @@ def read(prefix, network):
 json.dump([read(*pair) for pair in zip(sys.argv[1::2], sys.argv[2::2])], sys.stdout)
 )";
 
+// Python packages that scripts/test-assets has taken apart.
+std::string unpacked_modules() {
+  const char* cache = getenv("COCOON_CACHE");
+  return std::string(cache == nullptr ? "/var/cache/cocoon-dev" : cache) +
+         "/assets/cloud-init/usr/lib/python3/dist-packages";
+}
+
 sys::SpawnSpec spec_of(const std::string& program, const std::vector<std::string>& args) {
   sys::SpawnSpec spec;
   spec.program = program;
   spec.args = args;
   const char* path = getenv("PATH");
   spec.env = {std::string("PATH=") + (path != nullptr ? path : "/usr/sbin:/usr/bin:/sbin:/bin"),
-              "LC_ALL=C.UTF-8"};
-  const char* modules = getenv("PYTHONPATH");
-  if (modules != nullptr) spec.env.push_back(std::string("PYTHONPATH=") + modules);
+              "LC_ALL=C.UTF-8", "PYTHONPATH=" + unpacked_modules()};
   return spec;
 }
 
