@@ -25,8 +25,8 @@ Result<store::fs::path> make_vm_cgroup(const Ports& ports, const std::string& vm
 Result<store::fs::path> make_shim_cgroup() { return sys::make_cgroup(kShims); }
 
 Result<void> remove_vm_cgroup(const Ports& ports, const std::string& vm_id) {
-  sys::remove_cgroup(COCOON_TRY(mark(ports)) + vm_id);
-  sys::remove_cgroup(vm_id);
+  sys::remove_cgroup(COCOON_TRY(mark(ports)) + vm_id, true);
+  sys::remove_cgroup(vm_id, false);  // without a mark it may be another store's
   return {};
 }
 

@@ -69,10 +69,12 @@ Result<std::string> run_shim(std::string_view verb, const fs::path& vm_dir,
   spec.die_with_parent = false;
   spec.cgroup = cgroup;
   sys::Child child = COCOON_TRY(sys::spawn(spec), "start cocoon-shim");
-  child.detach();
   sys::side_effect("start shim");
   report.write_end.reset();
-  return read_report(report.read_end.get());
+  // One that gives no report in time is ended here, and with it what it has not let go yet.
+  std::string text = COCOON_TRY(read_report(report.read_end.get()));
+  child.detach();
+  return text;
 }
 
 // "<word> <pid> <start time>"

@@ -33,7 +33,9 @@ bool is_user_network(const model::Vm& vm) {
 // "<pid> <start time> <boot id>"
 Result<void> record(const fs::path& file, pid_t pid) {
   auto start = sys::process_start_time(pid);
-  if (!start) return fail(ErrorKind::kSystem, "passt ended at once");
+  if (!start || !sys::is_alive({pid, *start})) {
+    return fail(ErrorKind::kSystem, "passt ended at once");
+  }
   std::string boot_id = COCOON_TRY(sys::host_boot_id());
   return sys::write_boot_file(file, fmt::format("{} {} {}", pid, *start, boot_id), 0600);
 }

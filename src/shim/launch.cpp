@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -103,6 +104,11 @@ Outcome PendingVmm::fork_child(const VmmPlan& plan) {
 }
 
 Outcome PendingVmm::release() {
+  // Whoever asked for the VMM may have died: then the next command may have found nothing to end.
+  pollfd asker{STDOUT_FILENO, 0, 0};
+  if (::poll(&asker, 1, 0) > 0 && (asker.revents & POLLERR) != 0) {
+    return failure("nobody waits for the VMM any more");
+  }
   // A child that has failed already does not read; its words below say why. SIGPIPE is ignored.
   static_cast<void>(write_all(go_.get(), "g"));
   go_.reset();

@@ -3,7 +3,9 @@
 
 #include <cerrno>
 #include <ctime>
+#include <thread>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "sys/fault.h"
 
@@ -11,6 +13,7 @@ namespace cocoon::sys {
 namespace {
 
 constexpr const char* kParent = "cocoon";
+constexpr Milliseconds kKillLimit{2'000};
 
 std::optional<fs::path> find_root() {
   auto mounts = read_file("/proc/self/mountinfo", 4 * 1024 * 1024);
@@ -25,6 +28,18 @@ std::optional<fs::path> find_root() {
     if (access(point.c_str(), W_OK) == 0) return point;
   }
   return std::nullopt;
+}
+
+// The kernel lets go of a killed process a moment after the write.
+bool remove_populated(const fs::path& dir) {
+  auto file = open_file(dir / "cgroup.kill", O_WRONLY);
+  if (!file || !write_all(file->get(), "1")) return false;
+  for (Deadline deadline = deadline_in(kKillLimit); time_left(deadline).count() > 0;) {
+    if (::rmdir(dir.c_str()) == 0) return true;
+    if (errno != EBUSY) return false;
+    std::this_thread::sleep_for(Milliseconds(2));
+  }
+  return false;
 }
 
 }  // namespace
@@ -48,10 +63,13 @@ Result<fs::path> make_cgroup(const std::string& name) {
   return dir;
 }
 
-void remove_cgroup(const std::string& name) {
+void remove_cgroup(const std::string& name, bool kill) {
   auto root = cgroup2_root();
   if (!root) return;
-  if (::rmdir((*root / kParent / name).c_str()) == 0) side_effect("remove cgroup");
+  fs::path dir = *root / kParent / name;
+  bool gone = ::rmdir(dir.c_str()) == 0;
+  if (!gone && errno == EBUSY && kill) gone = remove_populated(dir);
+  if (gone) side_effect("remove cgroup");
 }
 
 std::vector<std::string> list_cgroups(std::chrono::seconds age) {

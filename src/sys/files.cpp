@@ -37,22 +37,47 @@ Result<std::vector<std::string>> names_in(UniqueFd fd, const std::string& what) 
   return names;
 }
 
-// Removes `name` below `parent`; directories first empty, on the file system `device` only.
-Result<void> remove_at(int parent, const std::string& name, dev_t device) {
+// Each level holds a descriptor. Deeper directories are brought up to the tree's own first.
+constexpr int kDeepest = 64;
+
+struct TreeRemoval {
+  dev_t device;                    // nothing on another file system is touched
+  int top = -1;                    // the tree's own directory, once it is open
+  std::vector<std::string> moved;  // there, still to be removed
+};
+
+Result<void> bring_up(int parent, const std::string& name, TreeRemoval& tree) {
+  std::string free_name = COCOON_TRY(random_hex(16));
+  if (renameat(parent, name.c_str(), tree.top, free_name.c_str()) != 0) {
+    return fail_errno(fmt::format("move directory {}", name));
+  }
+  tree.moved.push_back(std::move(free_name));
+  return {};
+}
+
+// Removes `name` below `parent`; directories first empty.
+Result<void> remove_at(int parent, const std::string& name, TreeRemoval& tree, int depth) {
   if (unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return {};
   if (errno != EISDIR && errno != EPERM) return fail_errno(fmt::format("remove {}", name));
+  if (depth > kDeepest) return bring_up(parent, name, tree);
   UniqueFd dir(openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!dir.valid()) return fail_errno(fmt::format("remove directory {}", name));
   struct stat info {};
   if (fstat(dir.get(), &info) != 0) return fail_errno(fmt::format("stat {}", name));
-  if (info.st_dev != device) {
+  if (info.st_dev != tree.device) {
     return fail(ErrorKind::kConflict, "remove {}: another file system is mounted there", name);
   }
   UniqueFd listing(openat(dir.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!listing.valid()) return fail_errno(fmt::format("read directory {}", name));
   auto names = COCOON_TRY(names_in(std::move(listing), name));
+  if (depth == 0) tree.top = dir.get();
   for (const std::string& child : names) {
-    COCOON_TRY(remove_at(dir.get(), child, device), "remove {}", name);
+    COCOON_TRY(remove_at(dir.get(), child, tree, depth + 1), "remove {}", name);
+  }
+  while (depth == 0 && !tree.moved.empty()) {
+    std::string child = std::move(tree.moved.back());
+    tree.moved.pop_back();
+    COCOON_TRY(remove_at(dir.get(), child, tree, 1), "remove {}", name);
   }
   if (unlinkat(parent, name.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT) {
     return fail_errno(fmt::format("remove directory {}", name));
@@ -189,7 +214,8 @@ Result<void> remove_tree(const fs::path& path) {
     return fail_errno(fmt::format("stat {}", path.native()));
   }
   UniqueFd parent = COCOON_TRY(open_dir(path.parent_path()));
-  COCOON_TRY(remove_at(parent.get(), path.filename(), info.st_dev), "remove {}", path.native());
+  TreeRemoval tree{info.st_dev, -1, {}};
+  COCOON_TRY(remove_at(parent.get(), path.filename(), tree, 0), "remove {}", path.native());
   side_effect("remove tree");
   return {};
 }

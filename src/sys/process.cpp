@@ -22,7 +22,7 @@ std::optional<std::uint64_t> process_start_time(pid_t pid) {
   if (close == std::string::npos || close + 2 >= stat->size()) return std::nullopt;
   auto fields = split(std::string_view(*stat).substr(close + 2), ' ');
   constexpr std::size_t kStart = 22 - 3;  // the first field after the name is number 3
-  if (fields.size() <= kStart || fields[0] == "Z" || fields[0] == "X") return std::nullopt;
+  if (fields.size() <= kStart) return std::nullopt;
   return parse_decimal(fields[kStart]);
 }
 
@@ -35,6 +35,9 @@ Result<std::optional<LiveProcess>> LiveProcess::open(ProcessRef ref) {
   if (!fd.valid()) return fail_errno(fmt::format("open process {}", ref.pid));
   // Checked after the open: the descriptor now holds whoever it is.
   if (process_start_time(ref.pid) != ref.start_time) return std::optional<LiveProcess>();
+  // Not its state: a process whose first thread has ended reads "zombie" while the others run on.
+  pollfd ended{fd.get(), POLLIN, 0};
+  if (poll(&ended, 1, 0) > 0) return std::optional<LiveProcess>();
   return std::optional<LiveProcess>(LiveProcess(std::move(fd)));
 }
 
@@ -58,7 +61,8 @@ Result<bool> LiveProcess::wait_exit(Milliseconds limit) const {
 }
 
 bool is_alive(ProcessRef ref) {
-  return ref.pid > 0 && process_start_time(ref.pid) == ref.start_time;
+  auto process = LiveProcess::open(ref);
+  return process && process->has_value();
 }
 
 Result<void> terminate(ProcessRef ref, Milliseconds grace) {

@@ -23,7 +23,7 @@ struct ProcessRef {
   bool operator==(const ProcessRef&) const = default;
 };
 
-// The start time of a live process; nullopt when it is gone or a zombie.
+// The start time of a process, a zombie's as well; nullopt when it is gone.
 std::optional<std::uint64_t> process_start_time(pid_t pid);
 
 // This process.
@@ -32,7 +32,7 @@ ProcessRef self_process();
 // A pidfd whose identity was checked after it was opened.
 class LiveProcess {
  public:
-  // nullopt: gone, a zombie, or the pid belongs to somebody else now.
+  // nullopt: gone, ended with all its threads, or the pid belongs to somebody else now.
   static Result<std::optional<LiveProcess>> open(ProcessRef ref);
 
   Result<void> signal(int signo) const;

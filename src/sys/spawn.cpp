@@ -2,7 +2,6 @@
 #include "sys/spawn.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
@@ -79,21 +78,22 @@ void wait_for_leave(const Pipe& gate) {
 [[noreturn]] void run_child(ChildPlan& plan) {
   const SpawnSpec& spec = *plan.spec;
   if (plan.gate != nullptr) wait_for_leave(*plan.gate);
-  if (spec.die_with_parent) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != plan.parent) _exit(126);  // the parent died before prctl
-  }
   if (spec.new_session) setsid();
   for (int signo = 1; signo < NSIG; ++signo) signal(signo, SIG_DFL);
   place_descriptors(plan);
   if (plan.cwd != nullptr && chdir(plan.cwd) != 0) child_fail(plan.error_pipe);
   if (spec.user) {
     auto [uid, gid] = *spec.user;
-    if (setgroups(0, nullptr) != 0 || setresgid(gid, gid, gid) != 0 ||
-        setresuid(uid, uid, uid) != 0) {
+    // The calls themselves: glibc's would tell the parent's threads, which are not here.
+    if (syscall(SYS_setgroups, 0, nullptr) != 0 || syscall(SYS_setresgid, gid, gid, gid) != 0 ||
+        syscall(SYS_setresuid, uid, uid, uid) != 0) {
       child_fail(plan.error_pipe);
     }
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  }
+  if (spec.die_with_parent) {  // after the change of rights, which clears it
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != plan.parent) _exit(126);  // the parent died before prctl
   }
   sigset_t none;
   sigemptyset(&none);
@@ -272,12 +272,12 @@ Result<std::string> run_program(SpawnSpec spec, Milliseconds limit) {
   output.write_end.reset();
   std::string text;
   std::array<char, 4096> chunk{};
-  while (true) {
+  while (!cancelled() && time_left(deadline).count() > 0) {  // wait() says which
     std::array<pollfd, 2> entries{pollfd{output.read_end.get(), POLLIN, 0},
                                   pollfd{cancel_fd(), POLLIN, 0}};
     int ready = poll(entries.data(), entries.size(), static_cast<int>(time_left(deadline).count()));
     if (ready < 0 && errno == EINTR) continue;
-    if (ready <= 0 || entries[0].revents == 0) break;  // deadline or cancelled: wait() says which
+    if (ready <= 0 || entries[0].revents == 0) break;
     ssize_t got = read(output.read_end.get(), chunk.data(), chunk.size());
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;

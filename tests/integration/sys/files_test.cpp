@@ -2,6 +2,7 @@
 #include "sys/files.h"
 
 #include <sys/mount.h>
+#include <sys/resource.h>
 
 #include <gtest/gtest.h>
 
@@ -67,6 +68,25 @@ TEST_F(Files, RemoveTreeDoesNotLeaveThroughLinks) {
   EXPECT_FALSE(sys::exists(at("tree")));
   EXPECT_TRUE(sys::exists(at("outside/keep")));
   EXPECT_TRUE(remove_tree(at("tree")));  // gone already
+}
+
+TEST_F(Files, RemoveTreeTakesAnyDepth) {
+  ASSERT_TRUE(make_dirs(at("tree"), 0700));
+  UniqueFd dir = *open_dir(at("tree"));
+  for (int depth = 0; depth < 3000; ++depth) {
+    ASSERT_EQ(mkdirat(dir.get(), "d", 0700), 0);
+    ASSERT_TRUE(UniqueFd(openat(dir.get(), "f", O_WRONLY | O_CREAT | O_CLOEXEC, 0600)).valid());
+    dir = UniqueFd(openat(dir.get(), "d", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_TRUE(dir.valid());
+  }
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit few{256, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  auto removed = remove_tree(at("tree"));
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_TRUE(removed) << removed.error().to_string();
+  EXPECT_FALSE(sys::exists(at("tree")));
 }
 
 TEST_F(Files, RemoveTreeStopsAtAnotherFileSystem) {

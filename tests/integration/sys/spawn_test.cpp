@@ -2,8 +2,11 @@
 #include "sys/spawn.h"
 
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -31,6 +34,12 @@ TEST(Spawn, QuotesTheOutputOfAFailure) {
   auto output = run_program(shell("echo no luck; exit 3"), Milliseconds(10'000));
   ASSERT_FALSE(output);
   EXPECT_EQ(output.error().cause, "/bin/sh: exit status 3: no luck");
+}
+
+TEST(Spawn, ATalkerIsEndedInTimeAsWell) {
+  auto output = run_program(shell("exec yes"), Milliseconds(300));
+  ASSERT_FALSE(output);
+  EXPECT_EQ(output.error().kind, ErrorKind::kTimeout);
 }
 
 TEST(Spawn, ReportsAFailedExecAsAnError) {
@@ -61,9 +70,31 @@ TEST(Spawn, StartsInACgroup) {
   ASSERT_TRUE(cgroup) << cgroup.error().to_string();
   if (cgroup->empty()) GTEST_SKIP() << "NOT RUN: no cgroup can be made here";
   std::string said = cgroup_of_child(*cgroup);
-  remove_cgroup(name);
+  remove_cgroup(name, false);
   EXPECT_NE(said.find(name), std::string::npos) << said;
   EXPECT_FALSE(sys::exists(*cgroup));
+}
+
+TEST(Cgroup, IsRemovedWithWhoeverIsStillInIt) {
+  std::string name = fmt::format("test-kill-{}", getpid());
+  auto cgroup = make_cgroup(name);
+  ASSERT_TRUE(cgroup) << cgroup.error().to_string();
+  if (cgroup->empty()) GTEST_SKIP() << "NOT RUN: no cgroup can be made here";
+  if (!exists(*cgroup / "cgroup.kill")) {
+    remove_cgroup(name, false);
+    GTEST_SKIP() << "NOT RUN: this kernel has no cgroup.kill";
+  }
+  SpawnSpec spec = shell("sleep 100 & sleep 100");
+  spec.cgroup = *cgroup;
+  auto child = spawn(spec);
+  ASSERT_TRUE(child) << child.error().to_string();
+  remove_cgroup(name, false);
+  EXPECT_TRUE(exists(*cgroup));  // in use
+  remove_cgroup(name, true);
+  EXPECT_FALSE(exists(*cgroup));
+  auto status = child->wait(deadline_in(Milliseconds(5'000)));
+  ASSERT_TRUE(status);
+  EXPECT_TRUE(WIFSIGNALED(*status));
 }
 
 TEST(Spawn, StaysWhereItIsWhenTheCgroupIsGone) {
@@ -168,6 +199,25 @@ TEST(Process, IsKnownByPidAndStartTime) {
   EXPECT_FALSE(stranger->has_value());
   EXPECT_TRUE(terminate({child->pid(), *start}, Milliseconds(5'000)));
   EXPECT_FALSE(is_alive({child->pid(), *start}));  // a zombie is not alive
+}
+
+TEST(Process, LivesWhileAnyOfItsThreadsDoes) {
+  pid_t pid = fork();
+  ASSERT_GE(pid, 0);
+  if (pid == 0) {
+    std::thread([] { sleep(100); }).detach();
+    syscall(SYS_exit, 0);  // the first thread's end, not the process's
+  }
+  ProcessRef ref{pid, *process_start_time(pid)};
+  auto is_zombie = [&] {
+    return read_file(fmt::format("/proc/{}/stat", pid), 4096)->find(") Z ") != std::string::npos;
+  };
+  for (int tries = 0; tries < 1000 && !is_zombie(); ++tries) usleep(10'000);
+  ASSERT_TRUE(is_zombie());
+  EXPECT_TRUE(is_alive(ref));
+  EXPECT_TRUE(terminate(ref, Milliseconds(0)));
+  EXPECT_FALSE(is_alive(ref));
+  EXPECT_EQ(waitpid(pid, nullptr, 0), pid);
 }
 
 TEST(Process, IsKilledWhenItIgnoresSigterm) {
