@@ -274,13 +274,6 @@ Result<void> collect_unused_firmware(Collector& gc) {
   return {};
 }
 
-Result<void> collect_exports(Collector& gc) {
-  for (const fs::path& path : COCOON_TRY(collect_outside_temps(gc.ports, gc.dry_run))) {
-    gc.removed("export", path.native());
-  }
-  return {};
-}
-
 void add(Collector& gc, std::string_view kind, image::Collected collected) {
   for (auto& item : collected.removed) gc.removed(std::string(kind), item.name, item.bytes);
   for (auto& text : collected.skipped) gc.report.skipped.push_back(std::move(text));
@@ -306,7 +299,8 @@ Result<GcReport> collect_garbage(Ports& ports, bool dry_run) {
   COCOON_TRY(collect_cgroups(gc, known), "collect cgroups");
   COCOON_TRY(collect_unused_firmware(gc), "collect firmware");
   COCOON_TRY(sys::check_cancelled());
-  COCOON_TRY(collect_exports(gc), "collect unfinished exports");
+  add(gc, "export",
+      COCOON_TRY(collect_outside_temps(ports, dry_run), "collect unfinished exports"));
   add(gc, "temp",
       COCOON_TRY(image::collect_temp(ports.paths, dry_run), "collect work directories"));
   add(gc, "download",

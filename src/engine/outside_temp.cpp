@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 std::string name_of(const std::string& id) { return std::string(kOutsidePrefix) + id; }
 
 Result<void> remove_noted(const fs::path& path, const fs::path& note) {
-  COCOON_TRY(sys::remove_tree(path));
+  if (!path.empty()) COCOON_TRY(sys::remove_tree(path));
   return sys::remove_file(note);
 }
 
@@ -40,12 +40,13 @@ fs::path noted_path(const fs::path& note, const std::string& id) {
 
 Result<OutsideTemp> OutsideTemp::note(const Ports& ports, const fs::path& dir) {
   std::error_code error;
-  fs::path parent = fs::absolute(dir, error);
+  // Its real name: the note outlives a link that is changed.
+  fs::path parent = fs::canonical(dir, error);
   if (error) return fail(ErrorKind::kSystem, "find {}: {}", dir.native(), error.message());
   std::string id = COCOON_TRY(generate_id());
   auto lock = COCOON_TRY(lock_export(ports, id, "export"));
   fs::path note = ports.paths.exports() / id;
-  fs::path path = parent.lexically_normal() / name_of(id);
+  fs::path path = parent / name_of(id);
   auto noted = [&]() -> Result<void> {
     COCOON_TRY(sys::make_dirs(note.parent_path(), 0700));
     if (symlink(path.c_str(), note.c_str()) != 0) return fail_errno("note where it is made");
@@ -69,7 +70,7 @@ OutsideTemp::~OutsideTemp() {
   ignore(removed, "gc has the note");
 }
 
-Result<std::vector<fs::path>> collect_outside_temps(const Ports& ports, bool dry_run) {
+Result<image::Collected> collect_outside_temps(const Ports& ports, bool dry_run) {
   fs::path locks = ports.paths.lock("export", "x").parent_path();
   std::set<std::string> ids;
   for (const fs::path& dir : {ports.paths.exports(), locks}) {
@@ -77,17 +78,25 @@ Result<std::vector<fs::path>> collect_outside_temps(const Ports& ports, bool dry
       if (is_id(name)) ids.insert(std::move(name));
     }
   }
-  std::vector<fs::path> found;
+  image::Collected found;
   for (const std::string& id : ids) {
-    auto lock = lock_export(ports, id, "gc");
-    if (!lock) continue;  // somebody makes it
     fs::path note = ports.paths.exports() / id;
     fs::path path = noted_path(note, id);
-    if (has_name(path)) found.push_back(path);
-    if (dry_run) continue;
-    if (!path.empty()) COCOON_TRY(sys::remove_tree(path));
-    COCOON_TRY(sys::remove_file(note));
-    lock->unlink();
+    auto lock = lock_export(ports, id, "gc");
+    bool there = has_name(path);
+    Result<void> removed;
+    if (!lock) {
+      removed = pass(lock.error());
+    } else if (!dry_run) {
+      removed = remove_noted(path, note);
+    }
+    if (!removed) {
+      found.skipped.push_back(
+          fmt::format("export {}: {}", path.native(), removed.error().to_string()));
+      continue;
+    }
+    if (there) found.removed.push_back({path.native(), 0});
+    if (!dry_run) lock->unlink();
   }
   return found;
 }

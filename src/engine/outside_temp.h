@@ -5,9 +5,10 @@
 #pragma once
 
 #include <filesystem>
-#include <vector>
+#include <string_view>
 
 #include "engine/ports.h"
+#include "image/catalog/collect.h"
 #include "sys/file_lock.h"
 
 namespace cocoon::engine {
@@ -40,9 +41,9 @@ class [[nodiscard]] OutsideTemp {
   sys::FileLock lock_;
 };
 
-// Removes what commands that are dead have left, and their notes; returns the paths of what was
-// there. With `dry_run` only looks. A note whose path has not the name that its ID gives is dropped
-// and nothing is removed.
-Result<std::vector<std::filesystem::path>> collect_outside_temps(const Ports& ports, bool dry_run);
+// Removes what commands that are dead have left, by its path, and their notes; what cannot be
+// removed is skipped with the reason, and its note stays. With `dry_run` only looks. A note whose
+// path has not the name that its ID gives is dropped and nothing is removed.
+Result<image::Collected> collect_outside_temps(const Ports& ports, bool dry_run);
 
 }  // namespace cocoon::engine

@@ -159,6 +159,10 @@ Result<std::optional<model::Vm>> settle_dead_op(Ports& ports, model::Vm vm) {
       ignore(trim_network(ports, vm, vm.nics.size()), "removed with the VM at the latest");
     }
   }
+  // Its VMM is gone as it was asked to be, which only the op tells.
+  if (is_asked_to_stop(vm) && vm.state == model::VmState::kRunning && !vmm_alive(vm)) {
+    vm = COCOON_TRY(fold_end(ports, vm, true));
+  }
   vm.op.reset();
   COCOON_TRY(store_vm(ports, vm));
   return std::optional<model::Vm>(vm);

@@ -91,8 +91,10 @@ Result<model::Vm> undo_restore(Ports& ports, model::Vm vm, const std::string& wh
     }
     vm.vmm = {};
     vm.exit_code.reset();
-    vm.exit_reason = fmt::format("restore {}; its disks are as before, its memory is lost",
-                                 why.empty() ? "was not finished" : "failed: " + why);
+    vm.exit_reason = fmt::format("{} {}; its disks are as before, its memory is {}",
+                                 vm.hibernation.empty() ? "restore" : "wake-up",
+                                 why.empty() ? "was not finished" : "failed: " + why,
+                                 vm.hibernation.empty() ? "lost" : "still saved");
   }
   vm.updated_at = utc_now();
   COCOON_TRY(store_vm(ports, vm));

@@ -317,7 +317,7 @@ Result<void> check_free_dir(const fs::path& dir) {
 Result<void> write_to_dir(const Ports& ports, const Content& content, const fs::path& dir) {
   std::error_code error;
   COCOON_TRY(check_free_dir(dir));
-  fs::path absolute = fs::absolute(dir, error).lexically_normal();
+  fs::path absolute = fs::absolute(dir, error);
   if (!absolute.has_filename()) absolute = absolute.parent_path();  // it was given as "dir/"
   auto temp = COCOON_TRY(OutsideTemp::note(ports, absolute.parent_path()));
   if (mkdir(temp.path().c_str(), 0700) != 0) {

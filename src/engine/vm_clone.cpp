@@ -283,6 +283,7 @@ Result<model::Vm> clone_snapshot(Ports& ports, const model::Snapshot& snapshot,
                                  const CloneRequest& request) {
   auto backend = COCOON_TRY(vmm::make_backend(snapshot.vm.hypervisor, ports.config));
   COCOON_TRY(check_layout(ports));
+  COCOON_TRY(reclaim_vm_name(ports, request.name));
   std::string what = snapshot.name.empty() ? snapshot.id : snapshot.name;
   model::Vm vm =
       COCOON_TRY(plan_vm(ports, request, *backend, snapshot), "clone snapshot \"{}\"", what);

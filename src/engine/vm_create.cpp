@@ -199,6 +199,7 @@ Result<Planned> plan_create(Ports& ports, const CreateRequest& request) {
 }
 
 Result<model::Vm> create_vm(Ports& ports, const CreateRequest& request) {
+  COCOON_TRY(reclaim_vm_name(ports, request.name));
   Planned planned = COCOON_TRY(plan_create(ports, request));
   COCOON_TRY(check_accel(ports, *planned.backend), "create vm \"{}\"", planned.vm.config.name);
   COCOON_TRY(check_layout(ports));

@@ -96,6 +96,7 @@ Result<model::Disk> find_disk(const model::Vm& vm, std::string_view name) {
 }
 
 Result<void> check_hotplug(const vmm::Backend& backend, const model::Vm& vm) {
+  COCOON_TRY(check_awake(vm));
   if (vm.state != model::VmState::kRunning) return {};
   if (COCOON_TRY(backend.capabilities()).hotplug) return {};
   return fail(ErrorKind::kUnsupported,

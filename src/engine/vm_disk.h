@@ -35,8 +35,8 @@ std::string disk_label(const model::Disk& disk);
 // kNotFound; kInvalid: another disk, which cannot be changed.
 Result<model::Disk> find_disk(const model::Vm& vm, std::string_view name);
 
-// Refuses, before anything is done, what the VMM cannot do to a running guest. kUnsupported naming
-// the capability.
+// Refuses, before anything is done, what the VMM cannot do to a running guest (kUnsupported naming
+// the capability), and any change while the VM is hibernated (kWrongState).
 Result<void> check_hotplug(const vmm::Backend& backend, const model::Vm& vm);
 
 // The record with one more data disk, behind its others, device plan included; that of a running VM

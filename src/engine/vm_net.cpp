@@ -61,6 +61,7 @@ Result<void> check_request(const model::Vm& vm, const NetRequest& request) {
   if (vm.state == model::VmState::kRunning) {
     return fail(ErrorKind::kWrongState, "it is running; stop it first");
   }
+  COCOON_TRY(check_awake(vm));
   bool names_one = !request.network.empty() || !request.bridge.empty();
   if (names_one && !vm.nics.empty()) {
     return fail(ErrorKind::kInvalid, "its NICs are on a network already; --nics 0 takes them off");

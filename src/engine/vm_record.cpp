@@ -27,4 +27,10 @@ Result<model::Vm> change_row(Ports& ports, const std::string& id,
   return std::move(*row);
 }
 
+Result<void> check_awake(const model::Vm& vm) {
+  if (vm.hibernation.empty() || vm.state == model::VmState::kRunning) return {};
+  return fail(ErrorKind::kWrongState,
+              "it is hibernated, and goes on with the devices that it has; start it first");
+}
+
 }  // namespace cocoon::engine

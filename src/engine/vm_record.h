@@ -17,4 +17,8 @@ Result<void> store_vm(Ports& ports, const model::Vm& vm, bool durable = false);
 Result<model::Vm> change_row(Ports& ports, const std::string& id,
                              const std::function<void(model::Vm&)>& change, bool durable = false);
 
+// Refuses to change the devices of a VM that sleeps: its saved memory knows those that it has, and
+// its disks are in the snapshot. kWrongState.
+Result<void> check_awake(const model::Vm& vm);
+
 }  // namespace cocoon::engine

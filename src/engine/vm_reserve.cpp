@@ -23,6 +23,15 @@ Result<std::string> choose_vm_name(Ports& ports, const std::string& given,
   return name;
 }
 
+Result<void> reclaim_vm_name(Ports& ports, const std::string& name) {
+  if (name.empty() || !COCOON_TRY(store::vm_name_taken(ports.db, name))) return {};
+  std::string id = COCOON_TRY(store::resolve_vm(ports.db, name));
+  auto vm = COCOON_TRY(store::get_vm(ports.db, id));
+  if (!vm || !vm->op || (vm->state != model::VmState::kCreating && vm->op->verb != "rm")) return {};
+  COCOON_TRY(observe_vm(ports, std::move(*vm)));
+  return {};
+}
+
 Result<void> reserve_vm(Ports& ports, model::Vm& vm, const std::vector<std::string>& blobs,
                         const NameChoice& choose_name, Rollback& undo) {
   for (std::uint32_t attempt = 0; attempt < kUidRange; ++attempt) {

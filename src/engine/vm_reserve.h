@@ -19,6 +19,10 @@ using NameChoice = std::function<Result<std::string>()>;
 // base-3… when that is taken.
 Result<std::string> choose_vm_name(Ports& ports, const std::string& given, const std::string& base);
 
+// Before a name is reserved: what a dead command was making or removing must not hold it. An empty
+// name is none. Takes VM locks without waiting.
+Result<void> reclaim_vm_name(Ports& ports, const std::string& name);
+
 // Row and uid claim, with the pins on `blobs`; registers their undo (and that of everything made
 // afterwards: drop_vm). Fills in vm.uid and vm.config.name. kConflict for the name or when no uid
 // is free, kNotFound when a blob is not there any more.

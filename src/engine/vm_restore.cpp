@@ -69,6 +69,13 @@ Result<void> check_fit(const model::Snapshot& snapshot, const model::Vm& vm) {
     return fail(ErrorKind::kInvalid, "the snapshot is of {}, the VM runs on {}", saved.hypervisor,
                 vm.hypervisor);
   }
+  // What the VM rests on besides its disks: its row, which keeps it from collection, does not
+  // change.
+  if (saved.boot.kernel_id != vm.boot.kernel_id) {
+    return fail(ErrorKind::kInvalid, "the snapshot boots kernel {}, the VM {}",
+                saved.boot.kernel_id.empty() ? "of its image" : saved.boot.kernel_id,
+                vm.boot.kernel_id.empty() ? "of its image" : vm.boot.kernel_id);
+  }
   if (saved.nics.size() != vm.nics.size()) {
     return fail(ErrorKind::kInvalid, "nic count mismatch: the snapshot has {}, the VM {}",
                 saved.nics.size(), vm.nics.size());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/vm_run.h"
 
+#include "engine/vm_reserve.h"
 #include "engine/vm_rm.h"
 #include "engine/vm_start.h"
 #include "engine/vm_view.h"
@@ -54,6 +55,7 @@ CreateRequest creatable(const CreateRequest& request, bool boot_kit) {
 }  // namespace
 
 Result<AttachedRun> run_attached(Ports& ports, const CreateRequest& request, bool remove) {
+  COCOON_TRY(reclaim_vm_name(ports, request.name));
   // A look ahead only: create says all that there is to say.
   Ports silent = ports;
   silent.note = [](std::string_view) {};

@@ -2,6 +2,7 @@
 #include "store/vm_rows.h"
 
 #include "model/wording.h"
+#include "store/kernel_rows.h"
 #include "store/reference.h"
 
 namespace cocoon::store {
@@ -38,6 +39,10 @@ Result<bool> any_row(Statement query) { return query.step(); }
 Result<void> insert_vm(Db& db, const model::Vm& vm, const std::vector<std::string>& blobs) {
   if (COCOON_TRY(vm_name_taken(db, vm.config.name))) {
     return fail(ErrorKind::kConflict, "vm \"{}\" {}", vm.config.name, model::kAlreadyExists);
+  }
+  // A collection may have begun to remove it since it was looked up.
+  if (!vm.boot.kernel_id.empty() && !COCOON_TRY(get_kernel(db, vm.boot.kernel_id))) {
+    return fail(ErrorKind::kNotFound, "kernel {} is not there any more", vm.boot.kernel_id);
   }
   Statement insert = COCOON_TRY(
       db.prepare("INSERT INTO vms (id, name, hypervisor, state, uid, image_digest, kernel_id, "

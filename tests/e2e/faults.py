@@ -38,7 +38,7 @@ class Faults(Sweep):
     # --- the commands ---
 
     def test_vm_create(self):
-        self.sweep(("vm", "create", *SMALL, "--name", "made", *SLEEP))
+        self.sweep(("vm", "create", *SMALL, "--name", "made", *SLEEP), again="made")
 
     def test_vm_run(self):
         self.sweep(("vm", "run", *SMALL, "--name", "made", *SLEEP))

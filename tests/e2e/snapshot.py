@@ -570,6 +570,9 @@ class Hibernate(SnapshotTest):
         snapshot = asleep["hibernation_snapshot"]
         self.c.fails(CONFLICT, "snapshot", "rm", snapshot, says="hibernated in it")
         self.c.ok("vm", "hibernate", "src")   # already
+        for change in (("disk", "attach", "src", "size=16M"), ("disk", "resize", "src", "root", "12G"),
+                       ("net", "src", "--nics", "0")):
+            self.c.fails(CONFLICT, "vm", *change, says="hibernated")
         self.c.ok("gc")
         awake = self.c.ok("vm", "start", "-o", "json", "src", seconds=300)
         self.assertEqual(self.c.state("src"), "running", awake)

@@ -87,7 +87,7 @@ class SnapshotFaults(Sweep):
 
     def test_clone(self):
         other_disk = ("--drop-disk", "db", "--data-disk", "size=16M,name=db") if backends.has("hotplug") else ()
-        self.sweep(("vm", "clone", "--name", "made", *other_disk, "base"), self.saved)
+        self.sweep(("vm", "clone", "--name", "made", *other_disk, "base"), self.saved, again="made")
 
     def test_restore(self):
         self.recover = self.recover_stopped

@@ -31,7 +31,9 @@ class Sweep(StoreTest):
             return range(1, count + 1)
         return sorted({1 + round(i * (count - 1) / (SAMPLE - 1)) for i in range(SAMPLE)})
 
-    def sweep(self, command, prepare=lambda: None):
+    def sweep(self, command, prepare=lambda: None, again=None):
+        """`again`, the name of the VM that the command makes: the command is repeated at once, and
+        makes it, or finds it made."""
         prepare()
         effects = self.trace(command)
         self.recover()
@@ -45,6 +47,10 @@ class Sweep(StoreTest):
                 # Killed itself, or one of its helpers; a polling step more or less may move the end.
                 self.assertIn(result.code, (-signal.SIGKILL, cocoon_e2e.FAILURE, 0), result)
                 killed += result.code != 0
+                if again:
+                    second = self.c.run(*command, seconds=300)
+                    self.assertIn(second.code, (0, cocoon_e2e.CONFLICT), second)
+                    self.c.inspect(again)
                 self.recover()
         print(f"{' '.join(map(str, command[:2]))}: {len(effects)} side effects, "
               f"killed at {killed} of {len(points)} points", flush=True)
