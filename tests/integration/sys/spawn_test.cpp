@@ -80,7 +80,7 @@ TEST(Cgroup, IsRemovedWithWhoeverIsStillInIt) {
   auto cgroup = make_cgroup(name);
   ASSERT_TRUE(cgroup) << cgroup.error().to_string();
   if (cgroup->empty()) GTEST_SKIP() << "NOT RUN: no cgroup can be made here";
-  if (!exists(*cgroup / "cgroup.kill")) {
+  if (!sys::exists(*cgroup / "cgroup.kill")) {
     remove_cgroup(name, false);
     GTEST_SKIP() << "NOT RUN: this kernel has no cgroup.kill";
   }
@@ -89,9 +89,9 @@ TEST(Cgroup, IsRemovedWithWhoeverIsStillInIt) {
   auto child = spawn(spec);
   ASSERT_TRUE(child) << child.error().to_string();
   remove_cgroup(name, false);
-  EXPECT_TRUE(exists(*cgroup));  // in use
+  EXPECT_TRUE(sys::exists(*cgroup));  // in use
   remove_cgroup(name, true);
-  EXPECT_FALSE(exists(*cgroup));
+  EXPECT_FALSE(sys::exists(*cgroup));
   auto status = child->wait(deadline_in(Milliseconds(5'000)));
   ASSERT_TRUE(status);
   EXPECT_TRUE(WIFSIGNALED(*status));
