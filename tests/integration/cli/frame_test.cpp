@@ -146,7 +146,7 @@ TEST_F(Frame, PublicJsonOfAVmGolden) {
   ASSERT_EQ(result.code, 0) << result.err;
   std::string text = without_capabilities(replaced(result.out, run_dir().native(), "RUN"));
   auto uid = nlohmann::json::parse(result.out)["uid"].dump();
-  expect_golden("vm_created.json", replaced(text, uid, "1879048192"));
+  cocoon::test::expect_golden("vm_created.json", replaced(text, uid, "1879048192"));
   EXPECT_EQ(result.json(), cocoon({"vm", "inspect", "K3Q"}).json());
   auto record = result.json();
   record.erase("capabilities");
