@@ -13,7 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   auto info = check_qcow2(head);
   if (!info) return 0;
   // What was accepted names no other file: both fields of the backing file are zero.
-  for (std::size_t at : {8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19}) {
+  for (std::size_t at = 8; at < 20; ++at) {
     if (head[at] != 0) abort();
   }
   bool sane = info->virtual_size > 0 && info->virtual_size <= kMaxVirtualBytes;

@@ -53,7 +53,7 @@ Result<void> format(const RawDisk& disk, const Mkfs& mkfs) {
 }  // namespace
 
 Result<void> make_raw_disk(const RawDisk& disk) {
-  COCOON_TRY(sys::create_sparse_file(disk.path, disk.bytes, 0600));
+  COCOON_TRY(sys::create_sparse_file(disk.path, disk.bytes, 0600)).reset();
   if (disk.fstype == "none") return {};
   for (const Mkfs& mkfs : all_mkfs()) {
     if (mkfs.fstype == disk.fstype) return format(disk, mkfs);

@@ -95,7 +95,7 @@ Result<void> make_netns(const Owner& owner) {
   COCOON_TRY(sys::make_dirs(kNetnsDir, 0755));
   COCOON_TRY(sys::remove_file(path));  // what a killed command left: a file without a namespace
   // The file first: a failure in the thread then leaves a plain file, never a nameless namespace.
-  COCOON_TRY(sys::open_file(path, O_RDONLY | O_CREAT | O_EXCL, 0444), "network namespace");
+  COCOON_TRY(sys::open_file(path, O_RDONLY | O_CREAT | O_EXCL, 0444), "network namespace").reset();
   auto made = on_own_thread([&] { return mount_new_netns(path); });
   if (!made) ignore(sys::remove_file(path), "an empty file is no namespace");
   return made;
