@@ -25,14 +25,14 @@ struct Mkfs {
 // What differs from the programs' defaults: nothing is reserved, nothing is asked, and inode tables
 // and journal are initialised by the guest, or a sparse file would not stay small.
 const std::array<Mkfs, 3>& all_mkfs() {
-  static const std::array<Mkfs, 3> kAll{
+  static const std::array<Mkfs, 3> all{
       Mkfs{"ext4",
            "mkfs.ext4",
            "e2fsprogs",
            {"-F", "-m", "0", "-q", "-E", "lazy_itable_init=1,lazy_journal_init=1,discard"}},
       Mkfs{"xfs", "mkfs.xfs", "xfsprogs", {"-f", "-q", "-K"}},
       Mkfs{"btrfs", "mkfs.btrfs", "btrfs-progs", {"-f", "-q", "-K"}}};
-  return kAll;
+  return all;
 }
 
 Result<void> format(const RawDisk& disk, const Mkfs& mkfs) {

@@ -80,22 +80,28 @@ Result<void> collect_orphan(Collector& gc, const std::string& kind, const std::s
   return {};
 }
 
+Result<void> collect_directories_in(Collector& gc, const fs::path& parent,
+                                    std::string_view hypervisor,
+                                    const std::set<std::string>& known) {
+  for (const std::string& name : COCOON_TRY(sys::list_dir(parent))) {
+    if (!is_id(name) || known.count(name) != 0) continue;
+    model::Vm vm;
+    vm.id = name;
+    vm.hypervisor = hypervisor;
+    auto remove = [&]() -> Result<void> {
+      COCOON_TRY(end_recorded_vmm(gc.ports, vm));
+      return sys::remove_tree(parent / name);
+    };
+    COCOON_TRY(collect_orphan(gc, "directory", name, 0, remove));
+  }
+  return {};
+}
+
 Result<void> collect_directories(Collector& gc, const std::set<std::string>& known) {
   for (std::string_view hypervisor : kBackends) {
     std::string directory = model::backend_directory(hypervisor);
-    for (const fs::path& parent :
-         {gc.ports.paths.run() / directory, gc.ports.paths.log() / directory}) {
-      for (const std::string& name : COCOON_TRY(sys::list_dir(parent))) {
-        if (!is_id(name) || known.count(name) != 0) continue;
-        model::Vm vm;
-        vm.id = name;
-        vm.hypervisor = hypervisor;
-        auto remove = [&]() -> Result<void> {
-          COCOON_TRY(end_recorded_vmm(gc.ports, vm));
-          return sys::remove_tree(parent / name);
-        };
-        COCOON_TRY(collect_orphan(gc, "directory", name, 0, remove));
-      }
+    for (const fs::path& home : {gc.ports.paths.run(), gc.ports.paths.log()}) {
+      COCOON_TRY(collect_directories_in(gc, home / directory, hypervisor, known));
     }
   }
   return {};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 namespace cocoon::engine {
@@ -26,6 +27,17 @@ Result<std::string> read_at(int fd, std::int64_t offset, std::size_t count) {
   if (got < 0) return fail_errno("read a log");
   bytes.resize(static_cast<std::size_t>(got));
   return bytes;
+}
+
+// Looks for the ends of lines from the last byte backwards and counts `lines` down by them: where
+// in the chunk the last of the wanted lines begins; nullopt: before it. `first`: nothing was read
+// yet.
+std::optional<std::size_t> start_of_lines(std::string_view chunk, std::size_t& lines, bool& first) {
+  for (std::size_t k = chunk.size(); k-- > 0;) {
+    if (chunk[k] == '\n' && !first && --lines == 0) return k + 1;
+    first = false;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -89,14 +101,10 @@ Result<void> LogReader::skip_to_tail(std::size_t lines) {
       std::int64_t from = std::max<std::int64_t>(0, at - static_cast<std::int64_t>(kChunk));
       std::string chunk =
           COCOON_TRY(read_at(file.fd.get(), from, static_cast<std::size_t>(at - from)));
-      for (std::size_t k = chunk.size(); k-- > 0;) {
-        if (chunk[k] == '\n' && !first && --lines == 0) {
-          file.offset = from + static_cast<std::int64_t>(k) + 1;
-          break;
-        }
-        first = false;
+      if (auto start = start_of_lines(chunk, lines, first)) {
+        file.offset = from + static_cast<std::int64_t>(*start);
+        break;
       }
-      if (lines == 0) break;
       at = from;
     }
   }

@@ -147,7 +147,7 @@ Result<std::optional<model::Vm>> settle_dead_op(Ports& ports, model::Vm vm) {
   }
   if (is_snapshot_op(vm)) {
     return std::optional<model::Vm>(
-        COCOON_TRY(settle_snapshot_op(ports, std::move(vm)), "clean up vm {}", vm.id));
+        COCOON_TRY(settle_snapshot_op(ports, vm), "clean up vm {}", vm.id));
   }
   if (vm.state != model::VmState::kRunning) {
     // A start died between the VMM's birth and its row: nobody ever saw that VMM.
@@ -166,6 +166,18 @@ Result<std::optional<model::Vm>> settle_dead_op(Ports& ports, model::Vm vm) {
   vm.op.reset();
   COCOON_TRY(store_vm(ports, vm));
   return std::optional<model::Vm>(vm);
+}
+
+bool is_half_done(const model::Vm& vm) {
+  return vm.state == model::VmState::kCreating || vm.op.has_value();
+}
+
+// The row, with the VM's lock held, after the work of a dead command on it is settled; nullopt when
+// there is none, or none any more.
+Result<std::optional<model::Vm>> settled_row(Ports& ports, const std::string& id) {
+  auto vm = COCOON_TRY(store::get_vm(ports.db, id));
+  if (!vm || !is_half_done(*vm)) return vm;
+  return settle_dead_op(ports, std::move(*vm));
 }
 
 }  // namespace
@@ -217,25 +229,17 @@ Result<void> drop_vm(Ports& ports, const model::Vm& vm) {
 }
 
 Result<std::optional<model::Vm>> observe_vm(Ports& ports, model::Vm vm) {
-  if (vm.state == model::VmState::kCreating || vm.op) {
+  if (is_half_done(vm)) {
     // Its lock free means that the command behind the op is dead.
     auto lock = lock_vm(ports, vm.id, "clean up", Milliseconds(0));
     if (!lock && lock.error().kind != ErrorKind::kBusy) return pass(std::move(lock).error());
     if (lock) {
-      auto now = COCOON_TRY(store::get_vm(ports.db, vm.id));
+      auto now = COCOON_TRY(settled_row(ports, vm.id));
       if (!now) {
         lock->unlink();
-        return std::optional<model::Vm>();
+        return now;
       }
       vm = std::move(*now);
-      if (vm.state == model::VmState::kCreating || vm.op) {
-        auto settled = COCOON_TRY(settle_dead_op(ports, std::move(vm)));
-        if (!settled) {
-          lock->unlink();
-          return settled;
-        }
-        vm = std::move(*settled);
-      }
     }
   }
   if (vm.state != model::VmState::kRunning) return std::optional<model::Vm>(std::move(vm));
@@ -244,10 +248,7 @@ Result<std::optional<model::Vm>> observe_vm(Ports& ports, model::Vm vm) {
 }
 
 Result<model::Vm> settle_locked(Ports& ports, const std::string& id) {
-  auto vm = COCOON_TRY(store::get_vm(ports.db, id));
-  if (vm && (vm->state == model::VmState::kCreating || vm->op)) {
-    vm = COCOON_TRY(settle_dead_op(ports, std::move(*vm)));
-  }
+  auto vm = COCOON_TRY(settled_row(ports, id));
   if (!vm) return fail(ErrorKind::kNotFound, "{}: {}", model::kVmNotFound, id);
   if (vm->state != model::VmState::kRunning) return *vm;
   if (still_runs(ports, *vm)) return *vm;

@@ -78,6 +78,13 @@ Result<void> SharedMembers::drop_carried(const std::string& name) {
   return sys::remove_file(part_ / name);
 }
 
+Result<void> SharedMembers::settle_member(snapshot::Sidecar& sidecar, const model::Member& member,
+                                          const snapshot::SharedSource& source) {
+  if (source.home == Home::kBlob) return settle_blob(sidecar, member, source);
+  if (source.home == Home::kKernel) return settle_kernel(sidecar, member, source);
+  return settle_firmware(sidecar.snapshot, member);
+}
+
 Result<void> SharedMembers::settle(snapshot::Sidecar& sidecar,
                                    std::map<std::string, snapshot::UnpackedFile>& files) {
   files_ = &files;
@@ -88,13 +95,7 @@ Result<void> SharedMembers::settle(snapshot::Sidecar& sidecar,
       const snapshot::SharedSource* source = COCOON_TRY(source_of(sidecar, member));
       if ((source->home == Home::kBlob) != blobs) continue;
       COCOON_TRY(sys::check_cancelled());
-      if (blobs) {
-        COCOON_TRY(settle_blob(sidecar, member, *source), "member {}", member.name);
-      } else if (source->home == Home::kKernel) {
-        COCOON_TRY(settle_kernel(sidecar, member, *source), "member {}", member.name);
-      } else {
-        COCOON_TRY(settle_firmware(sidecar.snapshot, member), "member {}", member.name);
-      }
+      COCOON_TRY(settle_member(sidecar, member, *source), "member {}", member.name);
     }
   }
   for (std::string_view file : {model::kKernelFile, model::kInitramfsFile, model::kVmlinuxFile}) {

@@ -55,6 +55,8 @@ class SharedMembers {
   Result<void> settle_kernel(snapshot::Sidecar& sidecar, const model::Member& member,
                              const snapshot::SharedSource& source);
   Result<void> settle_firmware(const model::Snapshot& snapshot, const model::Member& member);
+  Result<void> settle_member(snapshot::Sidecar& sidecar, const model::Member& member,
+                             const snapshot::SharedSource& source);
   Result<std::optional<image::BlobLease>> local_blob(const std::string& id,
                                                      const std::string& sha256);
   Result<std::optional<image::BlobLease>> adopted_blob(const model::Member& member,

@@ -257,7 +257,7 @@ Result<SnapshotImportReport> import_with(Ports& ports, const SnapshotImportReque
                                          bool lent, const Finish& finish) {
   if (!request.name.empty()) COCOON_TRY(model::check_snapshot_name(request.name));
   COCOON_TRY(check_layout(ports));
-  if (!request.blobs.empty()) COCOON_TRY(sys::open_dir(request.blobs), "--blobs");
+  if (!request.blobs.empty()) COCOON_TRY(sys::open_dir(request.blobs), "--blobs").reset();
   model::Snapshot reserved;
   reserved.id = COCOON_TRY(generate_id());
   reserved.name = request.name;

@@ -171,7 +171,7 @@ Result<void> make_memory(const Ports& ports, const model::Vm& vm, std::int64_t b
   COCOON_TRY(remove_memory(ports, vm));
   fs::path file = COCOON_TRY(memory_files(ports, vm))[0];
   if (vm.memory_backing != "file") COCOON_TRY(prepare_memory_dir(ports, file.parent_path(), bytes));
-  COCOON_TRY(sys::create_sparse_file(file, bytes, 0600), "make the memory file");
+  COCOON_TRY(sys::create_sparse_file(file, bytes, 0600), "make the memory file").reset();
   COCOON_TRY(sys::set_owner(file, vm.uid, vm.uid, 0600));
   if (vm.memory_backing == "file") return {};
   fs::path link = vm_dir(ports, vm) / vmm::kMemoryFile;
