@@ -60,6 +60,12 @@ class Faults(Sweep):
         self.assertEqual([str(p) for p in census.processes() if p.uid in uids], [])
 
     def test_vm_stop(self):
+        tidy_up = self.recover
+
+        def recover():
+            self.assertIn(self.c.state("made"), ("running", "stopped"))   # no error: it was asked to end
+            tidy_up()
+        self.recover = recover
         self.sweep(("vm", "stop", "--force", "made"), lambda: self.c.run_vm("--name", "made", *SLEEP))
 
     def test_vm_rm(self):
