@@ -10,7 +10,6 @@
 #include <map>
 #include <utility>
 
-#include "base/id.h"
 #include "disk/file_copy.h"
 #include "engine/locks.h"
 #include "engine/outside_temp.h"
